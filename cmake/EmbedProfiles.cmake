@@ -1,0 +1,15 @@
+# Run as: cmake -DOUT=file.cpp "-DDTBS=a.dtb;b.dtb" -P EmbedProfiles.cmake
+# Writes the compiled profiles as one C++ table (sim/profile_data.h).
+set(_text "// Generated from sim/profiles. Do not edit.\n#include \"sim/profile_data.h\"\n\nnamespace dartboard::sim {\nnamespace {\n")
+set(_rows "")
+set(_count 0)
+foreach(_dtb IN LISTS DTBS)
+  get_filename_component(_name "${_dtb}" NAME_WE)
+  file(READ "${_dtb}" _hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," _bytes "${_hex}")
+  string(APPEND _text "alignas(8) const unsigned char kBlob${_count}[] = {${_bytes}};\n")
+  string(APPEND _rows "    {\"${_name}\", kBlob${_count}, sizeof kBlob${_count}},\n")
+  math(EXPR _count "${_count} + 1")
+endforeach()
+string(APPEND _text "}  // namespace\n\nconst ProfileBlob kProfileBlobs[] = {\n${_rows}};\nconst size_t kProfileBlobCount = ${_count};\n\n}  // namespace dartboard::sim\n")
+file(WRITE "${OUT}" "${_text}")

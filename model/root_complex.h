@@ -1,0 +1,97 @@
+// model/root_complex.h - one Apple root complex: host bridge, root port, link, slot, RID-to-SID table, DART, MSI.
+//
+// Apple gives every Thunderbolt port a root complex of its own with one port and one DART (facts: "apciec"), so bus
+// numbers repeat from port to port. Everything on the CPU side is one target socket with an address map:
+//   kEcamBase + (bus<<20 | device<<15 | function<<12 | offset)   configuration space, ECAM layout
+//   kPortBase + r, kDartBase + r                                 register files of the port and of the DART
+//   kMmioBase + a                                                memory request to bus address a, if a window claims it
+// The model is built once per process and given its numbers by configure(); it is never re-elaborated.
+#pragma once
+
+#include <cstdint>
+
+#include <systemc>
+#include <tlm_utils/simple_target_socket.h>
+
+#include "base/inspect.h"
+#include "base/types.h"
+#include "model/dart.h"
+#include "model/device.h"
+#include "model/host_memory.h"
+#include "model/link.h"
+#include "model/msi.h"
+#include "model/observer.h"
+#include "model/root_port.h"
+#include "model/timeline.h"
+
+namespace dartboard::model {
+
+inline constexpr uint64_t kEcamBase = 0;
+inline constexpr uint64_t kEcamBytes = 256 * kMiB;
+inline constexpr uint64_t kPortBase = 0x1000'0000;
+inline constexpr uint64_t kDartBase = 0x1010'0000;
+inline constexpr uint64_t kMmioBase = 0x1'0000'0000'0000;   ///< bit 48: CPU address of MMIO = this + bus address
+
+/// What a profile decides about a root complex. Validated by sim/profile before it comes here.
+struct RootComplexConfig {
+  DartConfig dart;
+  unsigned inbound_address_bits = 64;   ///< an inbound address at or above 1<<bits raises REQADDR_GT32
+  uint32_t max_payload_bytes = 128;     ///< Max_Payload_Size of the path
+  uint64_t cfg_latency_ns = 0;          ///< time one configuration request takes
+  uint64_t mmio_read_latency_ns = 0;
+  uint64_t mmio_write_latency_ns = 0;
+  uint64_t dma_ns_per_kib = 0;          ///< link time of DMA, per KiB
+};
+
+/// What the fabric raises towards the platform (AIC, port interrupt). Called inside transactions: post, do not run.
+class PlatformSink {
+ public:
+  virtual void on_msi(unsigned root, uint32_t vector) = 0;
+  virtual void on_dart_error(unsigned root, const DartFault& fault) = 0;
+  virtual void on_intx(unsigned root, unsigned pin, bool asserted) = 0;
+  virtual void on_link_change(unsigned root, bool up) = 0;
+  /// REQADDR_GT32: fatal on M1-class Thunderbolt ports (facts: quirk 8).
+  virtual void on_address_overflow(unsigned root, Rid requester, uint64_t address) = 0;
+
+ protected:
+  ~PlatformSink() = default;
+};
+
+class RootComplex final : public sc_core::sc_module, private Upstream {
+ public:
+  tlm_utils::simple_target_socket<RootComplex> cpu;   ///< bound by the machine
+
+  RootComplex(sc_core::sc_module_name name, unsigned index, Timeline& timeline, HostMemory& memory);
+  ~RootComplex() override;
+
+  /// Gives the model its profile numbers and listeners (observer may be null). Followed by reset().
+  void configure(const RootComplexConfig& config, Observer* observer, PlatformSink* sink);
+
+  /// Power-on state of everything, the plugged device included. The device stays plugged; the link is up after it
+  /// if a device is plugged.
+  void reset();
+
+  /// Plugs a device in (not owned) or pulls it out (nullptr). Surprise removal if the link is up.
+  void plug(PcieDevice* device);
+  PcieDevice* device() const;
+
+  /// The device memory behind [bus_address, +length), if the windows, Command and the device let a memory request
+  /// through to memory without side effects.
+  DirectMemory direct_memory(uint64_t bus_address, uint64_t length);
+
+  unsigned index() const;
+  Dart& dart();
+  RootPort& root_port();
+  Link& link();
+  MsiController& msi();
+
+  /// Maps a requester id to a stream (RID2SID table of the port). An unmapped RID is RID2SID_MAPERR: the request is
+  /// answered UR. False: the table is full.
+  bool map_stream(Rid rid, Sid sid);
+  void unmap_stream(Rid rid);
+
+  void inspect(InspectNode& node) const;
+  // Private part: the implementer's.
+};
+
+}  // namespace dartboard::model

@@ -1,0 +1,54 @@
+// sim/macos/dma_command.h - the kernel half of IODMACommand: prepare, segments, complete, with its known quirks.
+//
+// Source of the rules: xnu IOUserServer.cpp (Create, PrepareForDMA, CompleteDMA) and IODMACommand.cpp
+// (facts: apple-pcie.md s2.1, s2.2). The quirks are behaviour: a poisoned command after a failed prepare, a silently
+// truncated segment list, completion on last release.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "base/io_return.h"
+#include "base/types.h"
+#include "sim/macos/mapper.h"
+#include "sim/macos/memory_object.h"
+#include "sim/macos/object.h"
+
+namespace dartboard::macos {
+
+class PciNub;
+
+struct DmaSegment { uint64_t address; uint64_t length; };
+inline constexpr uint32_t kDmaSegmentsMax = 32;
+
+class DmaCommand final : public KernelObject {
+ public:
+  /// options must be 0 (kBadArgument); address_bits 0 means 64, 1..13 kNoMemory, above 255 kBadArgument.
+  static io_return::Code create(PciNub& nub, uint64_t options, uint64_t address_bits, Ref<DmaCommand>* command);
+
+  /// `flags` out: direction of the descriptor (In 1, Out 2). `segments_count` in: array size; out: segments written.
+  /// length 0 = to the descriptor's whole length.
+  io_return::Code prepare(uint64_t options, Ref<MemoryObject> memory, uint64_t offset, uint64_t length,
+                          uint64_t* flags, uint32_t* segments_count, DmaSegment* segments);
+  io_return::Code complete(uint64_t options);
+  io_return::Code preparation(uint64_t* offset, uint64_t* length, Ref<MemoryObject>* memory) const;
+  /// Exactly one of Read 1, Write 2, Zero 4 in options.
+  io_return::Code perform(uint64_t options, uint64_t dma_offset, uint64_t length, uint64_t data_offset,
+                          MemoryObject* data);
+  bool active() const { return active_; }
+
+ private:
+  DmaCommand(PciNub& nub, unsigned address_bits);
+  ~DmaCommand() override;   ///< an active command completes itself (IODMACommand::free)
+  PciNub* nub_;
+  unsigned address_bits_;
+  bool active_ = false;
+  bool poisoned_ = false;
+  Ref<MemoryObject> memory_;
+  uint64_t offset_ = 0;
+  uint64_t length_ = 0;
+  std::optional<Mapper::Mapping> mapping_;
+};
+
+}  // namespace dartboard::macos

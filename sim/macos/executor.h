@@ -1,0 +1,76 @@
+// sim/macos/executor.h - who runs when: named serial queues under one deterministic executor.
+//
+// On a Mac a dext's queues are threads. Here there is one thread: work items run one at a time, a queue's items in
+// order, queues in the order their oldest item was posted. A synchronous call into a queue first runs what was posted
+// before it. Nothing depends on the wall clock or on pointers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/inspect.h"
+
+namespace dartboard::macos {
+
+class Executor;
+
+/// A serial queue. Items run to completion one after the other; `running()` is true inside one.
+class WorkQueue {
+ public:
+  WorkQueue(Executor& executor, std::string name);
+  ~WorkQueue();
+  WorkQueue(const WorkQueue&) = delete;
+  WorkQueue& operator=(const WorkQueue&) = delete;
+
+  /// Appends an item; it runs when the executor gets to it.
+  void post(std::function<void()> work);
+
+  /// Enters the queue now: earlier items run first, then the caller may do its work between enter() and leave().
+  /// False: the queue is already running further up the stack. On a Mac that is a deadlock; the caller reports it.
+  /// The uncontended path costs a few instructions: it is on the way of every user-client call.
+  bool enter() {
+    if (running_) [[unlikely]] return false;
+    if (!items_.empty()) [[unlikely]] drain();
+    running_ = true;
+    return true;
+  }
+  void leave() { running_ = false; }
+
+  bool running() const { return running_; }
+  bool idle() const { return items_.empty() && !running_; }
+  const std::string& name() const { return name_; }
+  /// Drops everything not yet run.
+  void clear();
+
+ private:
+  friend class Executor;
+  struct Item { uint64_t order; std::function<void()> work; };
+  void drain();
+  void run_one();
+  Executor& executor_;
+  std::string name_;
+  std::deque<Item> items_;
+  bool running_ = false;
+};
+
+class Executor {
+ public:
+  /// Runs posted work until every queue that is not blocked further up the stack is empty.
+  /// Bounded: gives up after `items_max` items and returns false (livelock; the caller reports it).
+  bool run_until_idle(size_t items_max = 1'000'000);
+  bool pending() const { return pending_ != 0; }
+  void reset();
+  void inspect(InspectNode& node) const;
+
+ private:
+  friend class WorkQueue;
+  std::vector<WorkQueue*> queues_;   // in creation order
+  uint64_t order_ = 0;
+  size_t pending_ = 0;
+};
+
+}  // namespace dartboard::macos

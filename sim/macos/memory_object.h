@@ -1,0 +1,74 @@
+// sim/macos/memory_object.h - the kernel's memory descriptors: what IOMemoryDescriptor is behind the dext.
+//
+// Source of the rules: xnu IOMemoryDescriptor.cpp, IOUserServer.cpp (facts: apple-pcie.md s2.3).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/io_return.h"
+#include "sim/macos/object.h"
+
+namespace dartboard::macos {
+
+class PciNub;
+
+/// kIOMemoryDirection*: In = device to memory, Out = memory to device.
+enum class MemoryDirection : uint8_t { kNone = 0, kIn = 1, kOut = 2, kInOut = 3 };
+
+enum class MemoryKind : uint8_t {
+  kClient,   ///< a client task's virtual memory (guest RAM, a struct argument)
+  kBuffer,   ///< IOBufferMemoryDescriptor: memory the kernel allocated
+  kDevice,   ///< device memory: a BAR
+};
+
+class MemoryObject final : public KernelObject {
+ public:
+  struct Range { std::byte* base; uint64_t length; };
+
+  /// Client memory. Lazily validated, as on a Mac: a bad range fails at prepare, not here.
+  static Ref<MemoryObject> from_client(std::vector<Range> ranges, MemoryDirection direction, bool copy_on_write);
+  /// Zeroed kernel memory, page aligned (16 KiB). Null: out of memory.
+  static Ref<MemoryObject> buffer(uint64_t capacity, uint64_t alignment, MemoryDirection direction);
+  /// The BAR behind memory index `index` of a nub.
+  static Ref<MemoryObject> device(PciNub& nub, uint8_t memory_index, uint64_t length);
+  /// A window of another descriptor; keeps it alive.
+  static Ref<MemoryObject> sub(Ref<MemoryObject> parent, uint64_t offset, uint64_t length, MemoryDirection direction);
+  /// Several descriptors end to end.
+  static Ref<MemoryObject> concatenation(const std::vector<Ref<MemoryObject>>& parts, MemoryDirection direction);
+
+  MemoryKind kind() const { return kind_; }
+  MemoryDirection direction() const { return direction_; }
+  uint64_t length() const { return length_; }
+  bool copy_on_write() const { return copy_on_write_; }
+  const std::vector<Range>& ranges() const { return ranges_; }
+  io_return::Code set_length(uint64_t length);   ///< IOBufferMemoryDescriptor::SetLength; at most the capacity
+
+  PciNub* nub() const { return nub_; }
+  uint8_t memory_index() const { return memory_index_; }
+
+  /// Wires the pages (counts). kVMError for a client range that is not readable and writable memory of this process
+  /// is the caller's contract to avoid: the simulation trusts client ranges of this process.
+  io_return::Code prepare();
+  io_return::Code complete();
+  uint32_t wire_count() const { return wire_count_; }
+
+ private:
+  MemoryObject() = default;
+  ~MemoryObject() override;
+  template <class T, class... A> friend Ref<T> make_object(A&&...);
+  MemoryKind kind_ = MemoryKind::kClient;
+  MemoryDirection direction_ = MemoryDirection::kInOut;
+  bool copy_on_write_ = false;
+  uint64_t length_ = 0;
+  uint64_t capacity_ = 0;
+  std::vector<Range> ranges_;
+  PciNub* nub_ = nullptr;
+  uint8_t memory_index_ = 0;
+  uint32_t wire_count_ = 0;
+  std::byte* owned_ = nullptr;
+  std::vector<Ref<MemoryObject>> parents_;
+};
+
+}  // namespace dartboard::macos

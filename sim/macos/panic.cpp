@@ -1,0 +1,17 @@
+// sim/macos/panic.cpp - the stable names of panic causes.
+#include "sim/macos/kernel.h"
+
+namespace dartboard::macos {
+
+std::string_view to_string(PanicCause cause) {
+  switch (cause) {
+    case PanicCause::kDartFault: return "dart-fault";
+    case PanicCause::kInboundAddress: return "inbound-address";
+    case PanicCause::kStaleBarAccess: return "stale-bar-access";
+    case PanicCause::kMapperRequire: return "mapper-require";
+    case PanicCause::kDextWatchdog: return "dext-watchdog";
+  }
+  return "unknown";
+}
+
+}  // namespace dartboard::macos

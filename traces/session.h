@@ -1,0 +1,35 @@
+// traces/session.h - a recorded session: the device it was recorded on, everything that happened, in order, and what
+// was answered.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "traces/arena.h"
+#include "traces/device_description.h"
+#include "traces/event.h"
+
+namespace dartboard::traces {
+
+struct Session {
+  std::string origin;            ///< the file, for messages
+  DeviceDescription device;
+  /// In order of time. Events of the device stand before the request that made them visible; requests are numbered
+  /// from 0 without gaps in Event::request.
+  std::vector<Event> events;
+  std::vector<Reply> replies;
+  uint64_t requests = 0;         ///< events that are requests
+  Arena arena;                   ///< owns the bytes behind every payload
+
+  const Reply* reply_of(const Event& event) const {
+    return event.reply == kNoReply ? nullptr : &replies[event.reply];
+  }
+};
+
+/// The usual way in: reads the device description beside `path`, the session, and adds what the device did by itself
+/// (traces/inference.h). kFileUnreadable, kFileCorrupt with file, line and field.
+Result<Session> load_session(const std::string& path);
+
+}  // namespace dartboard::traces
