@@ -142,7 +142,7 @@ ConfigSpace::ConfigSpace(std::span<const RegisterDecl> header, const HeaderIdent
 uint32_t ConfigSpace::add_capability(const CapabilityDecl& capability, uint32_t offset) {
   uint32_t& next_free = capability.extended ? next_extended_ : next_standard_;
   uint32_t& last = capability.extended ? last_extended_ : last_standard_;
-  const uint32_t end = capability.extended ? kConfigBytes : kFirstExtendedOffset;
+  [[maybe_unused]] const uint32_t end = capability.extended ? kConfigBytes : kFirstExtendedOffset;
   if (offset == 0) offset = next_free;
   assert(offset % 4 == 0 && offset >= next_free && in_range(offset, capability.bytes, end));
   assert((!capability.extended || last != 0 || offset == kFirstExtendedOffset) && "the extended chain starts at 100h");

@@ -7,20 +7,24 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <vector>
 
 #include "base/inspect.h"
 #include "base/types.h"
+#include "model/extent_allocator.h"
 
 namespace dartboard::model {
 
 inline constexpr uint64_t kFrameBytes = 4096;
+/// Wirings and blocks start at multiples of this and never share one: it is the Mac's page and the DART's granule, so
+/// a DART page can never show a device the neighbour of what was mapped.
+inline constexpr uint64_t kWiringBytes = 16 * kKiB;
 inline constexpr Hpa kHostMemoryBase{0x8'0000'0000};   ///< DRAM base of Apple silicon (device trees: 0x800000000)
 
 class HostMemory {
  public:
   /// `bytes_max`: size of the physical address space (multiple of kFrameBytes).
+  /// Costs address space, not memory: tables are populated as frames are used. If even that is not to be had, every
+  /// wire() and allocate() reports exhaustion.
   explicit HostMemory(uint64_t bytes_max);
   ~HostMemory();
   HostMemory(const HostMemory&) = delete;
@@ -47,14 +51,23 @@ class HostMemory {
   /// Zero when `address` has no frame.
   uint64_t contiguous(Hpa address, uint64_t length) const;
 
-  /// Everything unwired and released.
+  /// Changes whenever a frame may have lost its bytes: who keeps a pointer from at() keeps this beside it.
+  uint64_t generation() const { return generation_; }
+
+  /// Everything unwired and released. Costs what was in use, not the size of the address space.
   void reset();
   void inspect(InspectNode& node) const;
 
  private:
+  Hpa take(uint64_t bytes, uint64_t align, bool kernel_owned);
+  void give_back(uint32_t unit);
+
   uint64_t frame_count_ = 0;
-  std::byte** frames_ = nullptr;
-  // The implementer adds the frame allocator and the list of kernel-owned blocks.
+  std::byte** frames_ = nullptr;   // by frame number; null: no frame
+  uint64_t generation_ = 1;
+  uint64_t live_bytes_ = 0;
+  uint64_t kernel_blocks_ = 0;
+  ExtentAllocator units_;          // of kWiringBytes; the mark says kernel-owned
 };
 
 }  // namespace dartboard::model

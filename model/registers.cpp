@@ -36,7 +36,7 @@ std::string_view to_string(ResetClass reset_class) {
 
 RegisterFile::RegisterFile(uint32_t bytes) : size_(static_cast<uint32_t>(round_up(bytes, 4))) {
   for (auto* bytes_of : {&value_, &write_mask_, &w1c_mask_, &reset_value_}) bytes_of->assign(size_, 0);
-  for (auto& mask : keep_mask_) mask.assign(size_, 0);
+  for (auto& mask : class_mask_) mask.assign(size_, 0);
   hook_flags_.assign(size_ / 4 + 2, 0);
   hook_index_.assign(size_ / 4 + 2, 0);
 }
@@ -56,7 +56,7 @@ void RegisterFile::declare(std::span<const RegisterDecl> registers, uint32_t bas
           if (is_writable(field.access)) write_mask_[offset + i] |= byte_mask;
           if (is_write_one_to_clear(field.access)) w1c_mask_[offset + i] |= byte_mask;
           reset_value_[offset + i] |= static_cast<uint8_t>(reset >> (8 * i));
-          keep_mask_[static_cast<unsigned>(reset_class_of(field))][offset + i] |= byte_mask;
+          class_mask_[static_cast<unsigned>(reset_class_of(field))][offset + i] |= byte_mask;
         }
       }
       std::memcpy(value_.data() + offset, reset_value_.data() + offset, decl.width_bytes);
@@ -74,6 +74,16 @@ void RegisterFile::limit_writable(uint32_t offset, uint64_t mask, unsigned lengt
   for (unsigned i = 0; i < length; ++i) {
     write_mask_[offset + i] &= static_cast<uint8_t>(mask >> (8 * i));
     w1c_mask_[offset + i] &= static_cast<uint8_t>(mask >> (8 * i));
+  }
+}
+
+void RegisterFile::set_writable(uint32_t offset, uint64_t mask, unsigned length) {
+  assert(length <= 8 && in_range(offset, length, size_));
+  for (unsigned i = 0; i < length; ++i) {
+    const auto byte_mask = static_cast<uint8_t>(mask >> (8 * i));
+    write_mask_[offset + i] = byte_mask;
+    for (auto& of_class : class_mask_) of_class[offset + i] &= static_cast<uint8_t>(~byte_mask);
+    class_mask_[static_cast<unsigned>(ResetClass::kEvery)][offset + i] |= byte_mask;
   }
 }
 
@@ -101,7 +111,7 @@ uint64_t RegisterFile::read_slow(uint32_t offset, unsigned length) {
   return peek(offset, length);
 }
 
-void RegisterFile::write(uint32_t offset, uint64_t value, unsigned length, uint8_t byte_enables) {
+void RegisterFile::write_slow(uint32_t offset, uint64_t value, unsigned length, uint8_t byte_enables) {
   assert(length >= 1 && length <= 8);
   if (offset >= size_) return;
   length = static_cast<unsigned>(std::min<uint64_t>(length, size_ - offset));
@@ -116,6 +126,25 @@ void RegisterFile::write(uint32_t offset, uint64_t value, unsigned length, uint8
       if ((byte_enables >> (done + i)) & 1) lanes |= 0xffu << (8 * (first + i));
     }
     if (lanes != 0) write_dword(at / 4, static_cast<uint32_t>(value >> (8 * done)) << (8 * first), lanes);
+    done += count;
+  }
+}
+
+void RegisterFile::read_bytes_slow(uint32_t offset, std::byte* data, uint32_t length) {
+  for (uint32_t done = 0; done < length;) {
+    const uint32_t count = std::min(8 - (offset + done) % 8, length - done);
+    const uint64_t value = read(offset + done, count);
+    std::memcpy(data + done, &value, count);
+    done += count;
+  }
+}
+
+void RegisterFile::write_bytes_slow(uint32_t offset, const std::byte* data, uint32_t length) {
+  for (uint32_t done = 0; done < length;) {
+    const uint32_t count = std::min(8 - (offset + done) % 8, length - done);
+    uint64_t value = 0;
+    std::memcpy(&value, data + done, count);
+    write(offset + done, value, count);
     done += count;
   }
 }
@@ -144,10 +173,14 @@ void RegisterFile::reset(ResetKind kind) {
   }
   for (unsigned c = 0; c < kResetClassCount; ++c) {
     if (!resets(kind, static_cast<ResetClass>(c))) continue;
-    const uint8_t* mask = keep_mask_[c].data();
-    const uint8_t* reset = reset_value_.data();
-    uint8_t* value = value_.data();
-    for (uint32_t i = 0; i < size_; ++i) value[i] = static_cast<uint8_t>((value[i] & ~mask[i]) | (reset[i] & mask[i]));
+    for (uint32_t i = 0; i < size_; i += 4) {
+      uint32_t mask;
+      std::memcpy(&mask, class_mask_[c].data() + i, 4);
+      if (mask == 0) continue;
+      uint32_t reset;
+      std::memcpy(&reset, reset_value_.data() + i, 4);
+      poke32(i, (peek32(i) & ~mask) | (reset & mask));
+    }
   }
 }
 

@@ -144,7 +144,7 @@ class RegisterFile {
 
   explicit RegisterFile(uint32_t bytes);
 
-  // Construction -----------------------------------------------------------------------------------------------------
+  // Construction ----------------------------------------------------------------------------------------------------
 
   /// Adds registers; `base` is added to their offsets. The declarations must have static storage.
   void declare(std::span<const RegisterDecl> registers, uint32_t base = 0);
@@ -152,10 +152,13 @@ class RegisterFile {
   void set_initial(uint32_t offset, uint64_t value, unsigned length);
   /// Takes write access away from the bits not in `mask` (BAR size bits, absent features).
   void limit_writable(uint32_t offset, uint64_t mask, unsigned length);
+  /// Replaces the RW mask of [offset, +length); the bits in it are reset by every reset.
+  /// For registers whose layout depends on another one (the upper half of a 64-bit BAR).
+  void set_writable(uint32_t offset, uint64_t mask, unsigned length);
   /// Attaches behaviour to the dwords of [offset, +bytes). At most one hook a dword.
   void hook(uint32_t offset, uint32_t bytes, RegisterHook hook, void* owner);
 
-  // Software's side: access rules and hooks apply ----------------------------------------------------------------------
+  // Software's side: access rules and hooks apply -------------------------------------------------------------------
 
   /// `length` 1..8, any alignment. Little endian.
   uint64_t read(uint32_t offset, unsigned length) {
@@ -165,9 +168,34 @@ class RegisterFile {
     return peek(offset, length);
   }
   /// Bit i of `byte_enables` enables byte offset+i.
-  void write(uint32_t offset, uint64_t value, unsigned length, uint8_t byte_enables = 0xff);
+  void write(uint32_t offset, uint64_t value, unsigned length, uint8_t byte_enables = 0xff) {
+    if (length == 4 && offset % 4 == 0 && offset < size_ && byte_enables == 0xff) [[likely]] {
+      write_dword(offset / 4, static_cast<uint32_t>(value), 0xffff'ffff);
+    } else {
+      write_slow(offset, value, length, byte_enables);
+    }
+  }
 
-  // Hardware's side: no rules, no hooks --------------------------------------------------------------------------------
+  /// The same for any length, as the data of a memory request: split at 8-byte boundaries, ascending.
+  void read_bytes(uint32_t offset, std::byte* data, uint32_t length) {
+    if (length == 4) [[likely]] {
+      const auto value = static_cast<uint32_t>(read(offset, 4));
+      std::memcpy(data, &value, sizeof value);
+    } else {
+      read_bytes_slow(offset, data, length);
+    }
+  }
+  void write_bytes(uint32_t offset, const std::byte* data, uint32_t length) {
+    if (length == 4) [[likely]] {
+      uint32_t value;
+      std::memcpy(&value, data, sizeof value);
+      write(offset, value, 4);
+    } else {
+      write_bytes_slow(offset, data, length);
+    }
+  }
+
+  // Hardware's side: no rules, no hooks -----------------------------------------------------------------------------
 
   /// Bytes beyond the file read 0. Little-endian host assumed, as everywhere in the model.
   uint64_t peek(uint32_t offset, unsigned length) const {
@@ -192,7 +220,7 @@ class RegisterFile {
   /// Applies the reset matrix to every declared field. Hooks are not called: the owner resets its own state.
   void reset(ResetKind kind);
 
-  // Enumeration: dumps and conformance tests ---------------------------------------------------------------------------
+  // Enumeration: dumps and conformance tests ------------------------------------------------------------------------
 
   uint32_t size() const { return size_; }
   std::span<const Placed> registers() const { return placed_; }
@@ -228,6 +256,9 @@ class RegisterFile {
     return (any & which) != 0;
   }
   uint64_t read_slow(uint32_t offset, unsigned length);
+  void write_slow(uint32_t offset, uint64_t value, unsigned length, uint8_t byte_enables);
+  void read_bytes_slow(uint32_t offset, std::byte* data, uint32_t length);
+  void write_bytes_slow(uint32_t offset, const std::byte* data, uint32_t length);
   void write_dword(uint32_t dword, uint32_t value, uint32_t lanes);
   uint64_t gather(const std::vector<uint8_t>& bytes, uint32_t offset, unsigned length) const;
 
@@ -236,7 +267,7 @@ class RegisterFile {
   std::vector<uint8_t> write_mask_;
   std::vector<uint8_t> w1c_mask_;
   std::vector<uint8_t> reset_value_;
-  std::vector<uint8_t> keep_mask_[kResetClassCount];   ///< bits of each reset class
+  std::vector<uint8_t> class_mask_[kResetClassCount];   ///< bits of each reset class
   std::vector<uint8_t> hook_flags_;                    ///< per dword
   std::vector<uint16_t> hook_index_;                   ///< per dword, into hooks_
   std::vector<BoundHook> hooks_;

@@ -5,6 +5,15 @@
 //   kEcamBase + (bus<<20 | device<<15 | function<<12 | offset)   configuration space, ECAM layout
 //   kPortBase + r, kDartBase + r                                 register files of the port and of the DART
 //   kMmioBase + a                                                memory request to bus address a, if a window claims it
+// Configuration requests are 1, 2 or 4 bytes inside a dword; register files take up to 8 bytes. A read that fails is
+// all-ones, as on the machine, and its TLM response and Outcome say why.
+//
+// Time: a CPU access that leaves the chip moves the timeline by its configured latency before it reaches the device, so
+// what falls due on the way has happened. A device's own request (DMA) adds its link time to the `delay` argument
+// instead: the device is on the stack and must not be re-entered by its own timers.
+//
+// Upstream, in this order: link up; Bus Master Enable and windows of the root port; inbound address bits; MSI doorbell;
+// RID to SID; DART.
 // The model is built once per process and given its numbers by configure(); it is never re-elaborated.
 #pragma once
 
@@ -21,6 +30,7 @@
 #include "model/link.h"
 #include "model/msi.h"
 #include "model/observer.h"
+#include "model/port_registers.h"
 #include "model/root_port.h"
 #include "model/timeline.h"
 
@@ -41,7 +51,12 @@ struct RootComplexConfig {
   uint64_t mmio_read_latency_ns = 0;
   uint64_t mmio_write_latency_ns = 0;
   uint64_t dma_ns_per_kib = 0;          ///< link time of DMA, per KiB
+  unsigned rid_to_sid_entries = 16;     ///< RID2SID table (t602x: 16); at most 64
+  uint64_t completion_timeout_ns = 50 * kNsPerMs;   ///< of a request that the device never answers
 };
+
+/// What is wrong with a configuration as one clause, or empty.
+std::string_view problem(const RootComplexConfig& config);
 
 /// What the fabric raises towards the platform (AIC, port interrupt). Called inside transactions: post, do not run.
 class PlatformSink {
@@ -57,14 +72,19 @@ class PlatformSink {
   ~PlatformSink() = default;
 };
 
-class RootComplex final : public sc_core::sc_module, private Upstream {
+class RootComplex final : public sc_core::sc_module,
+                          private Upstream,
+                          private LinkOwner,
+                          private PortOwner,
+                          private RootPortOwner {
  public:
   tlm_utils::simple_target_socket<RootComplex> cpu;   ///< bound by the machine
 
   RootComplex(sc_core::sc_module_name name, unsigned index, Timeline& timeline, HostMemory& memory);
   ~RootComplex() override;
 
-  /// Gives the model its profile numbers and listeners (observer may be null). Followed by reset().
+  /// Gives the model its profile numbers and listeners (both may be null). Followed by reset(). The configuration has
+  /// no problem().
   void configure(const RootComplexConfig& config, Observer* observer, PlatformSink* sink);
 
   /// Power-on state of everything, the plugged device included. The device stays plugged; the link is up after it
@@ -73,25 +93,69 @@ class RootComplex final : public sc_core::sc_module, private Upstream {
 
   /// Plugs a device in (not owned) or pulls it out (nullptr). Surprise removal if the link is up.
   void plug(PcieDevice* device);
-  PcieDevice* device() const;
+  PcieDevice* device() const { return device_; }
 
   /// The device memory behind [bus_address, +length), if the windows, Command and the device let a memory request
   /// through to memory without side effects.
   DirectMemory direct_memory(uint64_t bus_address, uint64_t length);
 
-  unsigned index() const;
-  Dart& dart();
-  RootPort& root_port();
-  Link& link();
-  MsiController& msi();
+  unsigned index() const { return index_; }
+  Dart& dart() { return dart_; }
+  RootPort& root_port() { return root_port_; }
+  Link& link() { return link_; }
+  MsiController& msi() { return msi_; }
+  PortRegisters& port() { return port_; }
 
   /// Maps a requester id to a stream (RID2SID table of the port). An unmapped RID is RID2SID_MAPERR: the request is
   /// answered UR. False: the table is full.
-  bool map_stream(Rid rid, Sid sid);
-  void unmap_stream(Rid rid);
+  bool map_stream(Rid rid, Sid sid) { return port_.map_stream(rid, sid); }
+  void unmap_stream(Rid rid) { port_.unmap_stream(rid); }
 
   void inspect(InspectNode& node) const;
-  // Private part: the implementer's.
+
+ private:
+  // From the CPU.
+  void cpu_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
+  void memory_request(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
+  void config_request(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
+  void own_config(tlm::tlm_generic_payload& payload, TlpExtension* extension, uint32_t offset);
+  void register_request(tlm::tlm_generic_payload& payload);
+  Outcome to_device(tlm::tlm_generic_payload& payload, TlpExtension* extension, sc_core::sc_time& delay);
+  void tell(const tlm::tlm_generic_payload& payload, TlpKind kind, Outcome outcome, Direction direction, Rid requester,
+            uint64_t address, uint32_t packets);
+  uint32_t config_of_device(uint32_t offset);
+
+  // From the device (Upstream).
+  void b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) override;
+  Timeline& timeline() override { return timeline_; }
+  void set_intx(unsigned pin, bool asserted) override;
+  bool link_up() const override { return link_.up(); }
+  Outcome upstream(tlm::tlm_generic_payload& payload, TlpKind kind, Rid requester);
+  Outcome masked_access(tlm::tlm_generic_payload& payload, Sid sid, Rid requester);
+  void address_overflow(Rid requester, uint64_t address);
+
+  // From link, port registers and root port.
+  void link_changed(bool up) override;
+  void perst_changed(bool asserted) override;
+  void secondary_reset(bool asserted) override;
+  void link_disabled(bool disabled) override;
+  void show_link();
+  void reset_device(ResetKind kind);
+  void drop_intx();
+
+  unsigned index_;
+  Timeline& timeline_;
+  RootComplexConfig config_;
+  Observer* observer_ = nullptr;
+  PlatformSink* sink_ = nullptr;
+  PcieDevice* device_ = nullptr;
+  PortRegisters port_;
+  RootPort root_port_;
+  Link link_;
+  MsiController msi_;
+  Dart dart_;
+  Tlp own_request_;   // for configuration requests that came without an extension, and for direct_memory()
+  uint64_t inbound_limit_ = 0;   // highest address the device may use
 };
 
 }  // namespace dartboard::model

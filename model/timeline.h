@@ -39,13 +39,16 @@ class Timer {
 
 class Timeline final : public sc_core::sc_module {
  public:
+  /// Sets SystemC's time resolution to 1 ns if nobody has fixed it yet.
   explicit Timeline(sc_core::sc_module_name name);
+  ~Timeline() override;
 
   /// Nanoseconds since the last reset().
   TimeNs now() const { return TimeNs(now_ns_); }
 
   /// Moves time forward and runs every timer that falls due on the way, in (deadline, scheduling order).
-  /// Called from inside a timer callback it only adds to the caller's time (no nesting of the SystemC kernel).
+  /// Called from inside a timer callback it only adds to the caller's time (no nesting of the SystemC kernel); timers
+  /// that it passes run when the callback has returned. `ns` is below 2^63.
   void advance(uint64_t ns) {
     if (now_ns_ + ns < next_deadline_ns_) [[likely]] {
       now_ns_ += ns;
@@ -54,12 +57,16 @@ class Timeline final : public sc_core::sc_module {
     }
   }
 
-  /// Runs `timer` after `delay_ns`. Rescheduling moves it.
+  /// Runs `timer` after `delay_ns`. Rescheduling moves it. Inside a callback the least delay is 1 ns, so that a timer
+  /// which schedules itself cannot stop time.
   void schedule(Timer& timer, uint64_t delay_ns);
   void cancel(Timer& timer);
 
   /// Makes advance() enter the SystemC kernel each time (RTL endpoints with their own clock need it).
   void set_native_activity(bool active);
+
+  /// A duration as SystemC's type, whatever the process's time resolution is.
+  sc_core::sc_time to_sc_time(uint64_t ns) const { return sc_core::sc_time::from_value(ns * ticks_per_ns_); }
 
   /// The next timer's distance in ns, or UINT64_MAX when nothing is scheduled.
   uint64_t next_timer_in_ns() const;
@@ -70,12 +77,24 @@ class Timeline final : public sc_core::sc_module {
 
  private:
   void advance_slow(uint64_t ns);
+  void enter_kernel(uint64_t stop_ns);
   void run_due();                       // SC_METHOD
+  void update_next_deadline();
+  uint64_t ticks_now() const;           // SystemC's time in ticks
+  // Binary heap by (deadline, order); each timer knows its place, so cancelling is O(log n).
+  static bool before(const Timer& a, const Timer& b);
+  void place(size_t index, Timer* timer);
+  void sift_up(size_t index);
+  void sift_down(size_t index);
+  void remove(Timer& timer);
+
   uint64_t now_ns_ = 0;
   uint64_t next_deadline_ns_ = UINT64_MAX;
   uint64_t order_ = 0;
   bool native_activity_ = false;
   bool in_kernel_ = false;
+  uint64_t ticks_per_ns_ = 1;
+  uint64_t start_ticks_ = 0;            // SystemC's time at the last reset()
   std::vector<Timer*> heap_;
   sc_core::sc_event due_;
 };

@@ -78,7 +78,7 @@ class Tlp final : public tlm::tlm_generic_payload {
   /// Makes this a request. `length` in bytes; `data` is read for writes and filled for reads.
   /// For configuration requests `address` is the byte offset in the 4 KiB of config space.
   void request(TlpKind kind, Rid requester, uint64_t address, void* data, uint32_t length, Rid completer = Rid()) {
-    set_command(is_read(kind) ? tlm::TLM_READ_COMMAND : tlm::TLM_WRITE_COMMAND);
+    set_command(model::is_read(kind) ? tlm::TLM_READ_COMMAND : tlm::TLM_WRITE_COMMAND);
     set_address(address);
     set_data_ptr(static_cast<unsigned char*>(data));
     set_data_length(length);

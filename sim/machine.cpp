@@ -139,6 +139,12 @@ Result<void> Machine::reset() {
   return {};
 }
 
+Result<void> Machine::reset(uint64_t seed) {
+  impl_->seed = seed;
+  impl_->replaying = false;
+  return reset();
+}
+
 void Machine::power_off() {
   if (!powered_) return;
   Impl& m = *impl_;

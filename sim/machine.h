@@ -44,8 +44,10 @@ class Machine {
 
   /// Cold start: everything to power-on state, then boot. The old run's services are shut down first.
   Result<void> power_on(const PowerOn& what);
-  /// Power-on state again with the same profile, devices and seed; boots.
+  /// Power-on state again with the same profile, devices and tape source; boots.
   Result<void> reset();
+  /// The same, drawing from another seed.
+  Result<void> reset(uint64_t seed);
   /// Services stopped, devices unplugged.
   void power_off();
   bool powered() const { return powered_; }

@@ -41,10 +41,10 @@ model::DartConfig read_dart(ProfileNode node) {
   dart.sid_count = node.u32("sids", 1, 256);
   dart.va_width = node.u32("va-width", 32, 48);
   dart.pa_width = node.u32("pa-width", 36, 42);
-  dart.tlb_sets = node.u32("tlb-sets", 1, 4096);
-  dart.tlb_ways = node.u32("tlb-ways", 1, 16);
-  if (!is_power_of_two(dart.tlb_sets)) node.report("property 'tlb-sets' must be a power of two");
+  dart.tlb_sets = node.u32("tlb-sets", 1, 2048);
+  dart.tlb_ways = node.u32("tlb-ways", 1, 128);
   dart.enforce_write_protect = node.flag("enforce-write-protect");
+  if (const std::string_view wrong = model::problem(dart); !wrong.empty()) node.report(std::string(wrong));
   node.finish();
   return dart;
 }

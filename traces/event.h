@@ -94,6 +94,13 @@ struct Payload {
     }
   }
 
+  /// The 64-bit little-endian word at `offset`. Must lie inside.
+  uint64_t le64(uint64_t offset) const {
+    uint64_t word = 0;
+    for (unsigned i = 8; i-- > 0;) word = word << 8 | std::to_integer<uint64_t>(at(offset + i));
+    return word;
+  }
+
   /// Index of the first byte that differs from `other` (same length), or `length` when equal.
   uint64_t first_difference(std::span<const std::byte> other) const;
 };

@@ -13,6 +13,8 @@
 
 namespace dartboard::traces {
 
+/// Whoever makes one keeps to this: every request but a posted write has a reply, and the reply of a read that
+/// succeeded has exactly as many bytes as the read asked for.
 struct Session {
   std::string origin;            ///< the file, for messages
   DeviceDescription device;

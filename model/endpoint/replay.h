@@ -61,7 +61,23 @@ class ReplayEndpoint final : public Endpoint {
   Outcome dma_write(Iova address, std::span<const std::byte> data);
   /// A change of the device's own memory in a memory BAR. kOutOfRange, kNotFound.
   Result<void> poke_memory(unsigned bar, uint64_t offset, std::span<const std::byte> data);
-  // Overrides and private part: the implementer's.
+
+  void reset(ResetKind kind) override;
+  void inspect(InspectNode& node) const override;
+
+ protected:
+  Outcome read_bar(unsigned bar, uint64_t offset, std::byte* data, uint32_t length) override;
+  Outcome write_bar(unsigned bar, uint64_t offset, const std::byte* data, uint32_t length) override;
+
+ private:
+  /// The next recorded access if it has this place and direction, else null.
+  const ReplayAccess* expect(unsigned bar, bool is_write, uint64_t offset, uint32_t length) const;
+  void report_mismatch(unsigned bar, bool is_write, uint64_t offset, const std::byte* data, uint32_t length);
+
+  std::vector<ReplayAccess> accesses_;
+  uint64_t position_ = 0;
+  uint64_t mismatches_ = 0;
+  std::function<void(const ReplayMismatch&)> sink_;
 };
 
 }  // namespace dartboard::model

@@ -19,7 +19,10 @@ namespace dartboard::macos {
 
 class PciNub;
 
-struct DmaSegment { uint64_t address; uint64_t length; };
+struct DmaSegment {
+  uint64_t address;
+  uint64_t length;
+};
 inline constexpr uint32_t kDmaSegmentsMax = 32;
 
 class DmaCommand final : public KernelObject {
@@ -29,8 +32,14 @@ class DmaCommand final : public KernelObject {
 
   /// `flags` out: direction of the descriptor (In 1, Out 2). `segments_count` in: array size; out: segments written.
   /// length 0 = to the descriptor's whole length.
+  /// Failure points in order: kBadArgument (options, no memory), the memory's own prepare, kBusy (another descriptor is
+  /// prepared or stuck), the mapper's code (the command is poisoned from then on: see complete()), kBadArgument (no
+  /// room for segments), kOverrun (offset at or past the end), kMessageTooLarge (address above address_bits); the last
+  /// three leave the command as before. More segments than room: kSuccess with a short list.
   io_return::Code prepare(uint64_t options, Ref<MemoryObject> memory, uint64_t offset, uint64_t length,
                           uint64_t* flags, uint32_t* segments_count, DmaSegment* segments);
+  /// kNotReady if nothing is prepared, also on a poisoned command. A poisoned command works again only with the same
+  /// descriptor.
   io_return::Code complete(uint64_t options);
   io_return::Code preparation(uint64_t* offset, uint64_t* length, Ref<MemoryObject>* memory) const;
   /// Exactly one of Read 1, Write 2, Zero 4 in options.
@@ -41,10 +50,13 @@ class DmaCommand final : public KernelObject {
  private:
   DmaCommand(PciNub& nub, unsigned address_bits);
   ~DmaCommand() override;   ///< an active command completes itself (IODMACommand::free)
+  void drop_mapping();
+
+  Ref<KernelObject> nub_keeper_;
   PciNub* nub_;
   unsigned address_bits_;
-  bool active_ = false;
-  bool poisoned_ = false;
+  bool active_ = false;     // fPrepared
+  bool poisoned_ = false;   // fActive without fPrepared
   Ref<MemoryObject> memory_;
   uint64_t offset_ = 0;
   uint64_t length_ = 0;

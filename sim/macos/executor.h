@@ -49,12 +49,13 @@ class WorkQueue {
  private:
   friend class Executor;
   struct Item { uint64_t order; std::function<void()> work; };
-  void drain();
-  void run_one();
+  void drain();     // everything posted before now
+  bool run_one();   // false: the item destroyed this queue
   Executor& executor_;
   std::string name_;
   std::deque<Item> items_;
   bool running_ = false;
+  bool* destroyed_ = nullptr;   // set while an item runs: where to note that it destroyed the queue
 };
 
 class Executor {
@@ -63,14 +64,17 @@ class Executor {
   /// Bounded: gives up after `items_max` items and returns false (livelock; the caller reports it).
   bool run_until_idle(size_t items_max = 1'000'000);
   bool pending() const { return pending_ != 0; }
+  /// Drops all work that has not run. Queues stay.
   void reset();
   void inspect(InspectNode& node) const;
 
  private:
   friend class WorkQueue;
+  WorkQueue* oldest() const;         // the runnable queue whose first item was posted first
   std::vector<WorkQueue*> queues_;   // in creation order
   uint64_t order_ = 0;
   size_t pending_ = 0;
+  uint64_t items_run_ = 0;
 };
 
 }  // namespace dartboard::macos

@@ -30,7 +30,11 @@ enum class PanicCause : uint8_t {
 };
 std::string_view to_string(PanicCause cause);
 
-struct Panic { PanicCause cause; TimeNs time; std::string sentence; };
+struct Panic {
+  PanicCause cause;
+  TimeNs time;
+  std::string sentence;
+};
 
 /// User-client calls made, by selector; selectors past the table are counted together in the last slot.
 inline constexpr unsigned kSelectorsCounted = 64;
@@ -40,11 +44,13 @@ struct CallStats {
   uint64_t memory_maps = 0;
 };
 
-/// One root complex as macOS drives it. (CPU port, mapper, MSI vectors: the implementer's.)
+/// One root complex as macOS drives it: root_context.h.
 struct RootContext;
+class PciNub;
 
-class Kernel : private model::PlatformSink {
+class Kernel final : private model::PlatformSink, private ServiceLog {
  public:
+  /// Built once per process, before SystemC elaborates: its CPU ports are modules bound to each root complex's `cpu`.
   Kernel(model::Timeline& timeline, model::HostMemory& memory, sim::Tape& tape, sim::TraceHash& hash,
          std::vector<model::RootComplex*> roots);
   ~Kernel();
@@ -57,6 +63,10 @@ class Kernel : private model::PlatformSink {
   void boot(const sim::Profile& profile);
   /// Back to before boot: services terminated, everything freed. The hardware's reset is the machine's.
   void shutdown();
+  bool booted() const;
+
+  /// What the root complexes raise their interrupts to: the third argument of RootComplex::configure().
+  model::PlatformSink* platform() { return this; }
 
   model::Timeline& timeline();
   model::HostMemory& host_memory();
@@ -74,6 +84,13 @@ class Kernel : private model::PlatformSink {
   void panic(PanicCause cause, std::string sentence);
   const std::optional<Panic>& panicked() const;
 
+  /// The root complex and what is on it. `root` < root_count().
+  RootContext& root(unsigned root);
+  /// The device nub of a root complex, or null.
+  PciNub* nub(unsigned root);
+  /// The kernel's own queue: work that must not run inside a transaction or a dext's call (terminations, faults).
+  WorkQueue& work();
+
   /// Thunderbolt: the device in a root's slot comes or goes. Terminates or publishes the nub.
   void device_removed(unsigned root);
   void device_arrived(unsigned root);
@@ -81,6 +98,8 @@ class Kernel : private model::PlatformSink {
   void inspect(InspectNode& node);
 
  private:
+  void on_published(const Service& service) override;
+  void on_terminated(const Service& service) override;
   void on_msi(unsigned root, uint32_t vector) override;
   void on_dart_error(unsigned root, const model::DartFault& fault) override;
   void on_intx(unsigned root, unsigned pin, bool asserted) override;
@@ -96,7 +115,7 @@ class DriverMatcher {
  public:
   virtual ~DriverMatcher() = default;
   /// Starts a driver on the nub if one matches. Called from Kernel::boot / device_arrived.
-  virtual void offer(Kernel& kernel, class PciNub& nub) = 0;
+  virtual void offer(Kernel& kernel, PciNub& nub) = 0;
   /// All drivers are to be stopped and freed (Kernel::shutdown).
   virtual void shutdown(Kernel& kernel) = 0;
 };

@@ -5,8 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,10 +13,12 @@
 #include "base/types.h"
 #include "sim/macos/memory_object.h"
 
-namespace dartboard::model { class RootComplex; class HostMemory; }
-namespace dartboard::sim { class Tape; }
+namespace dartboard::model { class HostMemory; class Timeline; }
+namespace dartboard::sim { class Tape; class TraceHash; }
 
 namespace dartboard::macos {
+
+class DartDriver;
 
 enum class IovaPolicy : uint8_t { kFirstFit, kTopDown, kRandom, kAsRecorded };
 
@@ -38,6 +38,17 @@ struct MapperStats {
   uint64_t mapped_bytes = 0, mapped_bytes_peak = 0;   ///< whole pages, guards not counted
   uint64_t mappings = 0, mappings_peak = 0;
   uint64_t maps = 0, unmaps = 0, refusals = 0;
+  uint64_t stale_unmaps = 0;                          ///< of mappings that were gone already (unplug, shutdown)
+};
+
+/// What a mapper works with. All outlive it.
+struct MapperParts {
+  DartDriver& dart;
+  model::HostMemory& memory;
+  model::Timeline& timeline;
+  sim::Tape& tape;
+  sim::TraceHash& hash;
+  unsigned root;              ///< index of the root complex, for the trace
 };
 
 class Mapper {
@@ -47,27 +58,41 @@ class Mapper {
     uint64_t length = 0;    ///< bytes asked for
     Iova page_base;
     uint64_t page_bytes = 0;  ///< whole pages mapped
-    uint64_t frames = 0;      ///< opaque: how the pages were wired
+    uint32_t slot = 0;        ///< opaque: the mapper's record of it
+    uint64_t serial = 0;      ///< opaque: tells it from later mappings in the same slot
     Rid rid;
   };
 
-  Mapper(model::RootComplex& root, model::HostMemory& memory, sim::Tape& tape);
+  explicit Mapper(const MapperParts& parts);
   ~Mapper();
+  /// Takes a profile's numbers; everything unmapped. The DART driver must be powered on with the same page.
   void configure(const MapperConfig& config);
   const MapperConfig& config() const;
 
-  /// Maps [offset, offset+length) of `memory` for `rid`. One range of IOVA, however scattered the memory is.
-  /// exhausted_code when a limit or the window is hit; nothing is left behind on failure.
+  /// Maps [offset, offset+length) of `memory` for `rid`. One range of IOVA, however scattered the memory is: parts of
+  /// it that meet inside a DART page, which no table can express, are kNotAligned.
+  /// The first byte keeps its offset in the 4 KiB page. Only the 4 KiB pages that hold the range are wired: what is
+  /// left of a larger DART page has no memory behind it.
+  /// exhausted_code when a limit or the window is hit, kCannotWire without physical memory, kUnsupported for device
+  /// memory, kOverrun past the end, kBadArgument for length 0. Nothing is left behind on failure.
+  /// `address_bits`: pages above are avoided if the window has others; the caller checks what it got.
   io_return::Code map(Rid rid, const MemoryObject& memory, uint64_t offset, uint64_t length, bool device_reads,
                       bool device_writes, unsigned address_bits, Mapping* mapping);
-  void unmap(const Mapping& mapping);
+  /// Clears the entries, invalidates, then lets the memory go. A mapping that is gone is ignored (and counted).
+  /// False: the DART did not finish the invalidate; on a Mac that is a panic.
+  bool unmap(const Mapping& mapping);
 
-  /// Policy kAsRecorded: where the next maps must go, in order. A map with no or an impossible placement fails with
-  /// kNoSpace, and last_refusal() says why.
+  /// Unmaps everything that is left, because the device is gone. The holders' unmaps are ignored later.
+  void revoke_all();
+
+  /// Policy kAsRecorded: where the next maps must go, in order; each map takes one. A map with no or an impossible
+  /// placement fails with kNoSpace, and last_refusal() says why.
   void expect_placement(Iova iova);
+  /// A sentence about the last refusal of any kind; empty after reset().
   const std::string& last_refusal() const;
 
   const MapperStats& stats() const;
+  /// Everything unmapped, statistics zero. Mappings handed out become stale.
   void reset();
   void inspect(InspectNode& node) const;
 

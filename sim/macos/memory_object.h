@@ -25,17 +25,22 @@ enum class MemoryKind : uint8_t {
 
 class MemoryObject final : public KernelObject {
  public:
-  struct Range { std::byte* base; uint64_t length; };
+  struct Range {
+    std::byte* base;
+    uint64_t length;
+  };
 
-  /// Client memory. Lazily validated, as on a Mac: a bad range fails at prepare, not here.
+  /// Client memory. Lazily validated, as on a Mac: a bad range fails at prepare, not here. `copy_on_write`: the object
+  /// is a snapshot taken now, so neither side sees what the other writes later.
   static Ref<MemoryObject> from_client(std::vector<Range> ranges, MemoryDirection direction, bool copy_on_write);
-  /// Zeroed kernel memory, page aligned (16 KiB). Null: out of memory.
+  /// Zeroed kernel memory, page aligned (16 KiB) or to `alignment` if that is more. Null: out of memory, capacity 0,
+  /// or an alignment that is not a power of two.
   static Ref<MemoryObject> buffer(uint64_t capacity, uint64_t alignment, MemoryDirection direction);
   /// The BAR behind memory index `index` of a nub.
   static Ref<MemoryObject> device(PciNub& nub, uint8_t memory_index, uint64_t length);
-  /// A window of another descriptor; keeps it alive.
+  /// A window of another descriptor; keeps it alive. Null: no parent, or past its end.
   static Ref<MemoryObject> sub(Ref<MemoryObject> parent, uint64_t offset, uint64_t length, MemoryDirection direction);
-  /// Several descriptors end to end.
+  /// Several descriptors end to end. Null: nothing to join, a null part, or device memory among them.
   static Ref<MemoryObject> concatenation(const std::vector<Ref<MemoryObject>>& parts, MemoryDirection direction);
 
   MemoryKind kind() const { return kind_; }
@@ -45,29 +50,33 @@ class MemoryObject final : public KernelObject {
   const std::vector<Range>& ranges() const { return ranges_; }
   io_return::Code set_length(uint64_t length);   ///< IOBufferMemoryDescriptor::SetLength; at most the capacity
 
-  PciNub* nub() const { return nub_; }
+  PciNub* nub() const { return nub_pointer_; }
   uint8_t memory_index() const { return memory_index_; }
+  uint64_t device_offset() const { return device_offset_; }   ///< of byte 0 in the BAR (kDevice)
 
-  /// Wires the pages (counts). kVMError for a client range that is not readable and writable memory of this process
-  /// is the caller's contract to avoid: the simulation trusts client ranges of this process.
+  /// Wires the pages (counts). kVMError: a null or wrapping client range, or no memory for a copy-on-write snapshot.
+  /// That a client range is readable and writable memory of this process is the caller's contract.
   io_return::Code prepare();
-  io_return::Code complete();
+  io_return::Code complete();   ///< kNotReady if not wired
   uint32_t wire_count() const { return wire_count_; }
 
  private:
-  MemoryObject() = default;
+  MemoryObject();
   ~MemoryObject() override;
-  template <class T, class... A> friend Ref<T> make_object(A&&...);
+  std::byte* take_zeroed(uint64_t bytes, uint64_t alignment);   // into owned_; null: out of memory
   MemoryKind kind_ = MemoryKind::kClient;
   MemoryDirection direction_ = MemoryDirection::kInOut;
   bool copy_on_write_ = false;
   uint64_t length_ = 0;
   uint64_t capacity_ = 0;
   std::vector<Range> ranges_;
-  PciNub* nub_ = nullptr;
+  Ref<KernelObject> nub_;         // keeps the nub; a PciNub
+  PciNub* nub_pointer_ = nullptr;
   uint8_t memory_index_ = 0;
+  uint64_t device_offset_ = 0;
   uint32_t wire_count_ = 0;
-  std::byte* owned_ = nullptr;
+  bool valid_ = true;
+  void* owned_ = nullptr;         // from calloc
   std::vector<Ref<MemoryObject>> parents_;
 };
 

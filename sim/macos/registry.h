@@ -28,6 +28,8 @@ struct Property {
   std::variant<bool, PropertyNumber, std::string, PropertyData, PropertyArray, PropertyDictionary> value;
 };
 
+class Registry;
+
 /// A node of the service plane.
 class RegistryEntry : public KernelObject {
  public:
@@ -44,12 +46,18 @@ class RegistryEntry : public KernelObject {
   const PropertyDictionary& properties() const { return properties_; }
   RegistryEntry* parent() const { return parent_; }
   const std::vector<Ref<RegistryEntry>>& children() const { return children_; }
+  /// Puts `child` last among the children. A child that has a parent moves.
   void attach_child(Ref<RegistryEntry> child);
+  /// Leaves the tree; the parent's reference goes with it.
   void detach_from_parent();
   std::string path() const;   ///< "IOService:/..."
+  /// The registry this entry was added to, or null.
+  Registry* registry() const { return registry_; }
 
  protected:
   friend class Registry;
+  ~RegistryEntry() override;
+  Registry* registry_ = nullptr;
   uint64_t id_ = 0;
   std::string name_, location_, class_name_;
   PropertyDictionary properties_;
@@ -60,10 +68,12 @@ class RegistryEntry : public KernelObject {
 /// kIOMessage* values a service sends to whoever registered interest.
 enum class ServiceMessage : uint32_t { kIsTerminated = 0xe0000010, kIsRequestingClose = 0xe0000100 };
 
+class Service;
+
 /// Somebody who wants a service's messages (IOServiceAddInterestNotification). Implemented by sim/iokit.
 class Interest {
  public:
-  virtual void message(class Service& service, ServiceMessage message) = 0;
+  virtual void message(Service& service, ServiceMessage message) = 0;
  protected:
   ~Interest() = default;
 };
@@ -78,6 +88,7 @@ class Service : public RegistryEntry {
   virtual void terminate();
   bool registered() const { return registered_; }     ///< RegisterService was called: user space can match it
   bool terminated() const { return terminated_; }
+  /// Makes the service visible to matching and runs the publish hooks. Again: matches again, as on a Mac.
   void register_service();
   void add_interest(Interest* interest);
   void remove_interest(Interest* interest);
@@ -92,6 +103,15 @@ class Service : public RegistryEntry {
 /// Called when a service registers (matching notifications).
 using PublishHook = std::function<void(Service&)>;
 
+/// Told of every service that comes and goes, before anybody else (trace hash). Implemented by the kernel.
+class ServiceLog {
+ public:
+  virtual void on_published(const Service& service) = 0;
+  virtual void on_terminated(const Service& service) = 0;
+ protected:
+  ~ServiceLog() = default;
+};
+
 class Registry {
  public:
   Registry();
@@ -105,10 +125,14 @@ class Registry {
   int add_publish_hook(PublishHook hook);
   void remove_publish_hook(int token);
   void published(Service& service);
+  void terminated(const Service& service);
+  void set_log(ServiceLog* log) { log_ = log; }
+  /// Empty tree, ids from the start; hooks stay.
   void reset();
   void inspect(InspectNode& node);
 
  private:
+  ServiceLog* log_ = nullptr;
   uint64_t next_id_;
   Ref<RegistryEntry> root_;
   std::map<int, PublishHook> hooks_;

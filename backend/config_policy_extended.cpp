@@ -1,0 +1,166 @@
+// backend/config_policy_extended.cpp - THE TABLE, extended capabilities (0x100 and above).
+//
+// Section numbers are those of PCI Express Base 6.0 unless another source is named.
+#include "backend/config_policy.h"
+
+namespace dartboard::backend {
+
+namespace {
+
+constexpr Row aer_shadow(uint16_t offset, const char* field) {
+  return {.offset = offset,
+          .width = 4,
+          .shadowed = 0xffffffff,
+          .writable = 0xffffffff,
+          .device_bits = 0xffffffff,
+          .field = field,
+          .reason = "an unmasked or raised error is a message to the host's root port, where fatal means panic",
+          .source = "s7.8.4"};
+}
+constexpr Row kAer[] = {
+    {.offset = 0x04,
+     .width = 4,
+     .field = "Uncorrectable Error Status",
+     .reason = "the host clears it: swallowed",
+     .source = "s7.8.4.2"},
+    aer_shadow(0x08, "Uncorrectable Error Mask"),
+    aer_shadow(0x0c, "Uncorrectable Error Severity"),
+    {.offset = 0x10,
+     .width = 4,
+     .field = "Correctable Error Status",
+     .reason = "the host clears it: swallowed",
+     .source = "s7.8.4.5"},
+    aer_shadow(0x14, "Correctable Error Mask"),
+    {.offset = 0x18,
+     .width = 4,
+     .shadowed = 0x00000140,
+     .writable = 0x00000140,
+     .field = "AER Capabilities/Control",
+     .reason = "ECRC needs both ends",
+     .source = "s7.8.4.7"},
+};
+
+constexpr Row kLtr[] = {
+    {.offset = 0x04,
+     .width = 2,
+     .shadowed = 0xffff,
+     .writable = 0x1fff,
+     .field = "Max Snoop Latency",
+     .reason = "describes the guest's platform, not the host's",
+     .source = "s7.8.2"},
+    {.offset = 0x06,
+     .width = 2,
+     .shadowed = 0xffff,
+     .writable = 0x1fff,
+     .field = "Max No-Snoop Latency",
+     .reason = "as above",
+     .source = "s7.8.2"},
+};
+
+constexpr const char* kShownReadOnly = "state is true and useful, control is the host's";
+
+constexpr CapabilityPolicy kExtendedCapabilities[] = {
+    {.id = 0x01,
+     .name = "Advanced Error Reporting",
+     .host_owned = true,
+     .bytes = 0x48,
+     .rows = kAer,
+     .reason = "the host handles errors",
+     .source = "s7.8.4"},
+    {.id = 0x02, .name = "Virtual Channel", .reason = kShownReadOnly, .source = "s7.9.1"},
+    {.id = 0x03, .name = "Device Serial Number", .bytes = 12, .reason = "read-only identity", .source = "s7.9.3"},
+    {.id = 0x04, .name = "Power Budgeting", .reason = kShownReadOnly, .source = "s7.8.1"},
+    {.id = 0x09, .name = "Virtual Channel (MFVC)", .reason = kShownReadOnly, .source = "s7.9.1"},
+    {.id = 0x0b,
+     .name = "Vendor-Specific Extended",
+     .body = Body::kForwarded,
+     .reason = "only the guest's driver knows what it means",
+     .source = "s7.9.5"},
+    {.id = 0x0d, .name = "Access Control Services", .reason = kShownReadOnly, .source = "s6.12"},
+    {.id = 0x0e,
+     .name = "ARI",
+     .hidden = true,
+     .host_owned = true,
+     .bytes = 8,
+     .reason = "it renumbers functions under the host's requester ids",
+     .source = "s7.8.8"},
+    {.id = 0x0f,
+     .name = "ATS",
+     .hidden = true,
+     .host_owned = true,
+     .bytes = 8,
+     .reason = "the DART answers no translation request",
+     .source = "s10.5.1"},
+    {.id = 0x10,
+     .name = "SR-IOV",
+     .hidden = true,
+     .host_owned = true,
+     .bytes = 0x40,
+     .reason = "virtual functions would appear on the host's bus",
+     .source = "s9.3.3"},
+    {.id = 0x11, .name = "MR-IOV", .hidden = true, .host_owned = true, .reason = "as SR-IOV", .source = "MR-IOV 1.0"},
+    {.id = 0x13,
+     .name = "Page Request",
+     .hidden = true,
+     .host_owned = true,
+     .bytes = 0x10,
+     .reason = "needs ATS",
+     .source = "s10.5.2"},
+    {.id = 0x15,
+     .name = "Resizable BAR",
+     .host_owned = true,
+     .body = Body::kResizableBar,
+     .reason = "the current size only: macOS assigned the windows",
+     .source = "s7.8.6"},
+    {.id = 0x16, .name = "Dynamic Power Allocation", .reason = kShownReadOnly, .source = "s7.9.12"},
+    {.id = 0x17, .name = "TPH Requester", .reason = kShownReadOnly, .source = "s7.9.13"},
+    {.id = 0x18,
+     .name = "Latency Tolerance Reporting",
+     .host_owned = true,
+     .bytes = 8,
+     .rows = kLtr,
+     .reason = "virtual: LTR is not enabled on the path",
+     .source = "s7.8.2"},
+    {.id = 0x19,
+     .name = "Secondary PCI Express",
+     .hidden = true,
+     .host_owned = true,
+     .reason = "link equalisation is the host's",
+     .source = "s7.7.3"},
+    {.id = 0x1b,
+     .name = "PASID",
+     .hidden = true,
+     .host_owned = true,
+     .bytes = 8,
+     .reason = "the DART knows streams, not processes",
+     .source = "s7.8.9"},
+    {.id = 0x1d,
+     .name = "Downstream Port Containment",
+     .hidden = true,
+     .host_owned = true,
+     .reason = "a port's",
+     .source = "s7.9.14"},
+    {.id = 0x1e, .name = "L1 PM Substates", .host_owned = true, .reason = kShownReadOnly, .source = "s7.8.3"},
+    {.id = 0x1f, .name = "Precision Time Measurement", .reason = kShownReadOnly, .source = "s7.9.15"},
+    {.id = 0x23, .name = "DVSEC", .reason = kShownReadOnly, .source = "s7.9.6"},
+    {.id = 0x24,
+     .name = "VF Resizable BAR",
+     .hidden = true,
+     .host_owned = true,
+     .reason = "needs SR-IOV",
+     .source = "s7.8.7"},
+    {.id = 0x25, .name = "Data Link Feature", .reason = kShownReadOnly, .source = "s7.7.4"},
+    {.id = 0x26, .name = "Physical Layer 16.0 GT/s", .reason = kShownReadOnly, .source = "s7.7.5"},
+    {.id = 0x27, .name = "Lane Margining", .reason = kShownReadOnly, .source = "s7.7"},
+    {.id = 0x2a, .name = "Physical Layer 32.0 GT/s", .reason = kShownReadOnly, .source = "s7.7.6"},
+};
+}  // namespace
+
+CapabilityPolicy extended_capability_policy(uint16_t id) {
+  for (const CapabilityPolicy& known : kExtendedCapabilities) {
+    if (known.id == id) return known;
+  }
+  return {.id = id, .name = "Extended Capability", .hidden = true, .reason = "no policy: hidden", .source = "s7.6"};
+}
+
+}  // namespace dartboard::backend

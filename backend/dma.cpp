@@ -1,0 +1,190 @@
+// backend/dma.cpp
+#include "backend/dma.h"
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "backend/call_error.h"
+#include "base/types.h"
+
+namespace dartboard::backend {
+
+namespace {
+
+std::string bytes_text(uint64_t bytes) {
+  if (bytes >= kMiB && bytes % kMiB == 0) return fmt::format("{} MiB", bytes / kMiB);
+  if (bytes >= kKiB && bytes % kKiB == 0) return fmt::format("{} KiB", bytes / kKiB);
+  return fmt::format("{} bytes", bytes);
+}
+
+/// What a refused mapping is called: the caller's own mistakes keep their names.
+ErrorName mapper_name(const Error& error) {
+  return error.name == ErrorName::kCallFailed || error.name == ErrorName::kInternal ? ErrorName::kMapperFailed
+                                                                                    : error.name;
+}
+
+}  // namespace
+
+Result<void> DmaAccount::check(const Budget& budget) {
+  if (is_power_of_two(budget.page_bytes)) return {};
+  return fail(ErrorName::kBadArgument,
+              fmt::format("budget: a mapper page of {} bytes is not a power of two", budget.page_bytes));
+}
+
+uint64_t DmaAccount::pages_bytes(uint64_t base, uint64_t size) const {
+  const uint64_t in_page = base & (budget_.page_bytes - 1);
+  if (size > std::numeric_limits<uint64_t>::max() - in_page - budget_.page_bytes) {
+    return std::numeric_limits<uint64_t>::max();  // too large for any budget
+  }
+  return round_up(in_page + size, budget_.page_bytes);
+}
+
+Result<void> DmaAccount::reserve(uint64_t bytes, uint64_t released_bytes, uint64_t released_mappings,
+                                 const std::string& what) {
+  const uint64_t used_bytes = use_.bytes - released_bytes, used_mappings = use_.mappings - released_mappings;
+  if (bytes > budget_.bytes_max || used_bytes > budget_.bytes_max - bytes) {
+    ++use_.refusals;
+    return fail(
+        ErrorName::kBudgetBytes,
+        fmt::format("{}: the byte budget is {}, {} are mapped and {} more are needed (whole pages of {}); unmap "
+                    "something or give the guest a smaller pool",
+                    what, bytes_text(budget_.bytes_max), bytes_text(used_bytes), bytes_text(bytes),
+                    bytes_text(budget_.page_bytes)));
+  }
+  if (used_mappings >= budget_.mappings_max) {
+    ++use_.refusals;
+    return fail(ErrorName::kBudgetMappings,
+                fmt::format("{}: the mapping budget is {}, {} are mapped and 1 more is needed; unmap something or map "
+                            "larger ranges",
+                            what, budget_.mappings_max, used_mappings));
+  }
+  use_.bytes = used_bytes + bytes;
+  use_.mappings = used_mappings + 1;
+  return {};
+}
+
+void DmaAccount::give_back(uint64_t bytes) {
+  use_.bytes -= bytes;
+  use_.mappings -= 1;
+}
+
+Result<DmaMapping> DmaAccount::map(uint64_t key, void* base, uint64_t size) {
+  const auto address = reinterpret_cast<uintptr_t>(base);
+  if (base == nullptr || size == 0) {
+    return fail(ErrorName::kBadArgument,
+                fmt::format("mapping key {:#x}: {}", key, size == 0 ? "0 bytes" : "no memory"));
+  }
+  if (size > std::numeric_limits<uintptr_t>::max() - address) {
+    return fail(ErrorName::kBadArgument,
+                fmt::format("mapping key {:#x}: {} bytes at {:#x} wrap around", key, size, address));
+  }
+  const auto [entry, inserted] = mappings_.try_emplace(key, 0);
+  if (!inserted) {
+    return fail(ErrorName::kBusy, fmt::format("mapping key {:#x}: it is mapped already; unmap it first", key));
+  }
+  const uint64_t bytes = pages_bytes(address, size);
+  if (auto reserved = reserve(bytes, 0, 0, fmt::format("mapping key {:#x}", key)); !reserved) {
+    mappings_.erase(entry);
+    return tl::unexpected(reserved.error());
+  }
+  const auto region = client_.register_dma_region(key, base, size);
+  if (!region) {
+    give_back(bytes);
+    mappings_.erase(entry);
+    return tl::unexpected(because(fmt::format("mapping {} at key {:#x}", bytes_text(size), key), region.error(),
+                                  mapper_name(region.error())));
+  }
+  entry->second = bytes;
+  use_.bytes_peak = std::max(use_.bytes_peak, use_.bytes);
+  use_.mappings_peak = std::max(use_.mappings_peak, use_.mappings);
+  return DmaMapping{key, region->iova, size};
+}
+
+Result<void> DmaAccount::unmap(uint64_t key) {
+  const auto entry = mappings_.find(key);
+  if (entry == mappings_.end()) {
+    return fail(ErrorName::kNotFound, fmt::format("unmapping key {:#x}: nothing is mapped there", key));
+  }
+  const auto unregistered = client_.unregister_dma_region(key);
+  const bool already_away = !unregistered && client_.gone();
+  const bool unknown_below = !unregistered && unregistered.error().io_return == io_return::kNotFound;
+  if (unregistered || already_away || unknown_below) {
+    give_back(entry->second);
+    mappings_.erase(entry);
+  }
+  // A dext that is gone has unmapped everything: what was asked is so.
+  if (unregistered || already_away) return {};
+  return tl::unexpected(because(fmt::format("unmapping key {:#x}", key), unregistered.error()));
+}
+
+Result<dext::DmaBuffer> DmaAccount::allocate_buffer(uint64_t size, uint64_t alignment) {
+  if (size == 0 || (alignment != 0 && !is_power_of_two(alignment))) {
+    return fail(ErrorName::kBadArgument,
+                fmt::format("DMA buffer: {} bytes aligned to {}; the size must not be 0, the alignment a power of two",
+                            size, alignment));
+  }
+  const uint64_t bytes = pages_bytes(0, size);
+  const BudgetUse before = use_;
+  const auto reserved = reserve(bytes, buffer_bytes_.value_or(0), buffer_bytes_ ? 1 : 0,
+                                fmt::format("DMA buffer of {}", bytes_text(size)));
+  if (!reserved) return tl::unexpected(reserved.error());
+  if (buffer_bytes_) {
+    // The dext would free the old one itself; doing it first says which of the two calls failed.
+    const auto freed = client_.free_dma_buffer();
+    if (!freed) {
+      use_ = before;
+      return tl::unexpected(because("freeing the DMA buffer that is to be replaced", freed.error()));
+    }
+    buffer_bytes_.reset();
+  }
+  auto buffer = client_.allocate_dma_buffer(size, alignment);
+  if (!buffer) {
+    give_back(bytes);
+    return tl::unexpected(
+        because(fmt::format("DMA buffer of {}", bytes_text(size)), buffer.error(), mapper_name(buffer.error())));
+  }
+  buffer_bytes_ = bytes;
+  use_.bytes_peak = std::max(use_.bytes_peak, use_.bytes);
+  use_.mappings_peak = std::max(use_.mappings_peak, use_.mappings);
+  return *buffer;
+}
+
+Result<void> DmaAccount::free_buffer() {
+  if (!buffer_bytes_) return fail(ErrorName::kNotFound, "freeing the DMA buffer: there is none");
+  const auto freed = client_.free_dma_buffer();
+  const bool already_away = !freed && client_.gone();
+  if (!freed && !already_away) return tl::unexpected(because("freeing the DMA buffer", freed.error()));
+  give_back(*buffer_bytes_);
+  buffer_bytes_.reset();
+  return {};
+}
+
+void DmaAccount::release_all() {
+  std::vector<uint64_t> keys;
+  keys.reserve(mappings_.size());
+  for (const auto& [key, bytes] : mappings_) keys.push_back(key);
+  std::sort(keys.begin(), keys.end());
+  for (const uint64_t key : keys) {
+    if (client_.gone()) break;
+    (void)client_.unregister_dma_region(key);
+  }
+  if (buffer_bytes_ && !client_.gone()) (void)client_.free_dma_buffer();
+  mappings_.clear();
+  buffer_bytes_.reset();
+  use_.bytes = use_.mappings = 0;
+}
+
+void DmaAccount::inspect(InspectNode& node) const {
+  node.child(
+      "bytes", fmt::format("{} of {}", bytes_text(use_.bytes), bytes_text(budget_.bytes_max)),
+      fmt::format("peak {}, counted in pages of {}", bytes_text(use_.bytes_peak), bytes_text(budget_.page_bytes)));
+  node.child("mappings", fmt::format("{} of {}", use_.mappings, budget_.mappings_max),
+             fmt::format("peak {}", use_.mappings_peak));
+  node.child("refusals", fmt::format("{}", use_.refusals), "refused before the mapper was asked");
+  node.child("DMA buffer", buffer_bytes_ ? bytes_text(*buffer_bytes_) : "none");
+}
+
+}  // namespace dartboard::backend

@@ -1,0 +1,59 @@
+// backend/dma.h - memory given to the device, counted before the mapper is asked.
+//
+// The host's mapper has about 1.5 GB and 64 k mappings, and past them it may panic instead of failing. So every mapping
+// is counted in the mapper's pages, and one that does not fit is refused here.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "backend/passthrough_device.h"
+#include "base/error.h"
+#include "base/inspect.h"
+#include "dext/client/client.h"
+
+namespace dartboard::backend {
+
+class DmaAccount {
+ public:
+  DmaAccount(dext::Client& client, const Budget& budget) : client_(client), budget_(budget) {}
+
+  /// A budget whose page size is a power of two. kBadArgument otherwise.
+  static Result<void> check(const Budget& budget);
+
+  Result<DmaMapping> map(uint64_t key, void* base, uint64_t size);
+  Result<void> unmap(uint64_t key);
+  /// A second buffer replaces the first, as in the dext; if it is refused by budget the first stays.
+  Result<dext::DmaBuffer> allocate_buffer(uint64_t size, uint64_t alignment);
+  Result<void> free_buffer();
+
+  /// Unmaps everything, then frees the buffer. Goes on after failures: the client's close gives back the rest.
+  void release_all();
+
+  const BudgetUse& use() const { return use_; }
+  void inspect(InspectNode& node) const;
+
+ private:
+  struct KeyHash {  // guest addresses share their low bits: mix them (splitmix64's finaliser)
+    size_t operator()(uint64_t key) const noexcept {
+      key = (key ^ (key >> 30)) * 0xbf58476d1ce4e5b9;
+      key = (key ^ (key >> 27)) * 0x94d049bb133111eb;
+      return static_cast<size_t>(key ^ (key >> 31));
+    }
+  };
+
+  /// Bytes a mapping takes in the mapper: whole pages around [base, base+size).
+  uint64_t pages_bytes(uint64_t base, uint64_t size) const;
+  Result<void> reserve(uint64_t bytes, uint64_t released_bytes, uint64_t released_mappings, const std::string& what);
+  void give_back(uint64_t bytes);
+
+  dext::Client& client_;
+  const Budget budget_;
+  BudgetUse use_;
+  std::unordered_map<uint64_t, uint64_t, KeyHash> mappings_;  ///< key -> counted bytes; never iterated to decide
+  std::optional<uint64_t> buffer_bytes_;                      ///< counted bytes of the DMA buffer
+};
+
+}  // namespace dartboard::backend

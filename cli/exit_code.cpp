@@ -1,0 +1,53 @@
+// cli/exit_code.cpp - error names to exit status.
+#include "cli/exit_code.h"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "cli/output.h"
+
+namespace dartboard::cli {
+
+ExitCode exit_code_of(ErrorName name) {
+  switch (name) {
+    case ErrorName::kBadArgument:
+    case ErrorName::kOutOfRange:
+    case ErrorName::kNotSupported:
+    case ErrorName::kNotFound:
+    case ErrorName::kBudgetBytes:
+    case ErrorName::kBudgetMappings:
+    case ErrorName::kProfileInvalid:
+    case ErrorName::kFileUnreadable:
+    case ErrorName::kFileCorrupt:
+    case ErrorName::kPlacement: return ExitCode::kBadInput;
+    case ErrorName::kWrongPlatform: return ExitCode::kWrongPlatform;
+    case ErrorName::kHostPanic: return ExitCode::kHostPanic;
+    case ErrorName::kBusy:
+    case ErrorName::kNotClaimed:
+    case ErrorName::kDeviceGone:
+    case ErrorName::kResetFailed:
+    case ErrorName::kMapperFailed:
+    case ErrorName::kCallFailed:
+    case ErrorName::kInternal: return ExitCode::kInternal;
+  }
+  return ExitCode::kInternal;
+}
+
+ExitCode report(const Error& error) {
+  const Style style(stderr);
+  const bool stopped = !error.sentence.empty() && error.sentence.back() == '.';
+  fmt::print(stderr, "{} {}{}\n", style.bad("dartboard:"), error.sentence, stopped ? "" : ".");
+  return exit_code_of(error.name);
+}
+
+const char kExitCodeHelp[] =
+    "Exit codes:\n"
+    "  0  everything as asked; a replay without divergence\n"
+    "  1  a replay with at least one divergence\n"
+    "  2  bad input: an argument, file or profile; the sentence says which, where and what was expected\n"
+    "  3  --dext iokit: on a system without IOKit\n"
+    "  4  the simulated Mac panicked; the report names the cause\n"
+    "  5  internal error\n";
+
+}  // namespace dartboard::cli

@@ -1,0 +1,27 @@
+// cli/exit_code.h - what the program's exit status means, and how an error is told.
+#pragma once
+
+#include <string_view>
+
+#include "base/error.h"
+
+namespace dartboard::cli {
+
+enum class ExitCode : int {
+  kOk = 0,
+  kDivergence = 1,       ///< the replay ran and something differed
+  kBadInput = 2,         ///< an argument, file or profile; nothing was half done
+  kWrongPlatform = 3,    ///< a real dext was asked for where there is no IOKit
+  kHostPanic = 4,        ///< the simulated Mac panicked
+  kInternal = 5,         ///< a bug of dartboard, or the system refused something that should work
+};
+
+ExitCode exit_code_of(ErrorName name);
+
+/// Prints "dartboard: SENTENCE" to standard error and gives the exit code.
+ExitCode report(const Error& error);
+
+/// The table for --help.
+extern const char kExitCodeHelp[];
+
+}  // namespace dartboard::cli

@@ -1,0 +1,52 @@
+// cli/iokit_world.cpp - see iokit_world.h. Nothing here needs an Apple header: the client does.
+#include "cli/iokit_world.h"
+
+#include "cli/world.h"
+
+namespace dartboard::cli {
+
+Result<void> iokit_available() {
+#ifdef __APPLE__
+  return {};
+#else
+  return fail(ErrorName::kWrongPlatform,
+              "--dext iokit needs a Mac with the dext installed; this system has no IOKit. Use --dext sim[:PROFILE]");
+#endif
+}
+
+namespace {
+
+class IokitWorld final : public World {
+ public:
+  explicit IokitWorld(dext::Selector device) : device_(std::move(device)) {}
+
+  std::string name() const override { return "iokit"; }
+  std::string description() const override { return "this Mac"; }
+  Result<void> power_on(const traces::Session*) override { return {}; }
+  dext::Selector selector() const override { return device_; }
+  backend::Budget budget() const override { return {}; }
+
+  void on_mismatch(traces::MismatchSink*) override {}
+  void resync(uint64_t) override {}
+  void expect_end() override {}
+  Result<void> device_dma_write(Iova, std::span<const std::byte>) override { return {}; }
+  Result<void> device_memory_change(unsigned, uint64_t, std::span<const std::byte>) override { return {}; }
+  void expect_placement(Iova) override {}
+  std::string placement_refusal() const override { return {}; }
+
+  std::optional<Error> host_panic() const override { return std::nullopt; }   // nobody would be left to ask
+  WorldCounters counters() override { return {}; }
+  InspectNode inspect() override { return {"mac", "", "the devices of a real Mac are shown by 'dartboard devices'", {}}; }
+
+ private:
+  dext::Selector device_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<World>> make_iokit_world(const dext::Selector& device) {
+  if (auto available = iokit_available(); !available) return tl::unexpected(available.error());
+  return std::make_unique<IokitWorld>(device);
+}
+
+}  // namespace dartboard::cli

@@ -1,0 +1,107 @@
+// cli/main.cpp - the program `dartboard`: arguments to commands.
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+
+// SystemC's library has a main of its own that calls this; ours is used, and this is never called.
+extern "C" int sc_main(int, char**) { return 0; }
+
+namespace dartboard::cli {
+namespace {
+
+constexpr const char* kVersion = "dartboard 0.1.0";
+
+constexpr const char* kAbout =
+    "A Mac's PCIe side in software: develop, replay and inspect a PCI passthrough stack for Apple silicon on any host.\n"
+    "A world is chosen with --dext: sim[:PROFILE] is a simulated Mac (see 'dartboard profiles'), iokit:[ROOT/]BB:DD.F a "
+    "real device on this Mac.";
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  dartboard replay traces/sessions/amd-am-boot-copy.jsonl.zst\n"
+    "      boots a recorded AMD GPU driver against the simulated Mac and compares every reply\n"
+    "  dartboard replay changed.jsonl.zst --device-session original.jsonl.zst --json\n"
+    "      the guest's side from one recording, the device's from another: shows what a change of the driver changed\n"
+    "  dartboard profiles\n"
+    "      the platforms that can be simulated, with their limits\n"
+    "  dartboard devices --dext sim:m1-tb4\n"
+    "      the devices that have the dext on them\n"
+    "  dartboard inspect --profile m1-tb4 --path dart --depth 5\n"
+    "      the registers of the DARTs, by name and field\n";
+
+constexpr const char* kDextHelp =
+    "The world: sim[:PROFILE] (PROFILE is a built-in name or a .dts or .dtb file) or iokit:[ROOT/]BB:DD.F (on a Mac)";
+
+int parse_and_run(int argc, char** argv) {
+  CLI::App app(kAbout, "dartboard");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", kVersion, "Print the version and exit");
+  app.set_help_flag("-h,--help", "Print this help and exit");
+  app.footer(std::string(kExamples) + "\n" + kExitCodeHelp);
+
+  ReplayOptions replay;
+  CLI::App* const replay_command = app.add_subcommand("replay", "Replay a recorded session through the whole path");
+  replay_command->add_option("FILE", replay.file, "The session (.jsonl.zst or .jsonl), with its .device.json beside it")
+      ->required();
+  replay_command->add_option("--dext", replay.dext, kDextHelp)->default_str(std::string("sim:") + kReplayProfile);
+  replay_command->add_option("--device-session", replay.device_session,
+                             "Take the device's side from this session: its register values, DMA and memory changes");
+  replay_command->add_flag("--json", replay.json, "Print one JSON object instead of text");
+  replay_command->add_flag("-q,--quiet", replay.quiet, "No progress bar");
+  replay_command->footer(
+      "Every request enters the backend as a guest's would and goes through client, dext, macOS and PCIe to an endpoint\n"
+      "that answers from the recording. Memory is placed at the recorded bus addresses. The summary counts what happened\n"
+      "on the way and shows the first ten divergences: request, layer (reply, endpoint, memory, device), expected, got.\n\n" +
+      std::string(kExitCodeHelp));
+
+  ProfilesOptions profiles;
+  CLI::App* const profiles_command = app.add_subcommand("profiles", "List the platforms that can be simulated");
+  profiles_command->add_flag("--json", profiles.json, "Print a JSON array instead of text");
+
+  DevicesOptions devices;
+  CLI::App* const devices_command = app.add_subcommand("devices", "List the devices that have the dext on them");
+  devices_command->add_option("--dext", devices.dext, kDextHelp)->default_str(std::string("sim:") + kDefaultProfile);
+  devices_command->add_flag("--json", devices.json, "Print a JSON array instead of text");
+
+  InspectOptions inspect;
+  CLI::App* const inspect_command =
+      app.add_subcommand("inspect", "Print the machine as a tree, with registers by name and field");
+  inspect_command->add_option("--profile", inspect.profile, "The platform: a built-in name or a .dts or .dtb file")
+      ->capture_default_str();
+  inspect_command->add_option("--path", inspect.path,
+                              "Only what matches, such as 'dart' or 'pcic0/endpoint': parts of names, outermost first");
+  inspect_command->add_option("--depth", inspect.depth, "Levels to print (0: all)")->capture_default_str();
+  inspect_command->add_flag("--open", inspect.open, "Claim the device as a backend does, and show the backend too");
+  inspect_command->add_flag("--json", inspect.json, "Print one JSON object instead of text");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    const int code = app.exit(e);   // prints help or the error
+    return code == 0 ? 0 : static_cast<int>(ExitCode::kBadInput);
+  }
+  ExitCode code = ExitCode::kOk;
+  if (replay_command->parsed()) code = run_replay(replay);
+  if (profiles_command->parsed()) code = run_profiles(profiles);
+  if (devices_command->parsed()) code = run_devices(devices);
+  if (inspect_command->parsed()) code = run_inspect(inspect);
+  return static_cast<int>(code);
+}
+
+}  // namespace
+}  // namespace dartboard::cli
+
+int main(int argc, char** argv) {
+  // The last line of defence: exceptions are not used, but libraries may throw (out of memory).
+  try {
+    return dartboard::cli::parse_and_run(argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "dartboard: internal error: %s.\n", e.what());
+    return static_cast<int>(dartboard::cli::ExitCode::kInternal);
+  }
+}

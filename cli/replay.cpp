@@ -1,0 +1,65 @@
+// cli/replay.cpp - `dartboard replay`: the main job.
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "cli/replay_target.h"
+#include "cli/summary.h"
+#include "cli/world.h"
+#include "traces/session.h"
+
+namespace dartboard::cli {
+
+ExitCode run_replay(const ReplayOptions& options) {
+  // Everything that can be wrong with the input is found before anything is powered on.
+  const auto choice = parse_world(options.dext, kReplayProfile);
+  if (!choice) return report(choice.error());
+  auto world = make_world(*choice);
+  if (!world) return report(world.error());
+
+  const uint64_t reading_from_ns = wall_clock_ns();
+  const auto session = traces::load_session(options.file);
+  if (!session) return report(session.error());
+  Result<traces::Session> other;
+  if (!options.device_session.empty()) {
+    other = traces::load_session(options.device_session);
+    if (!other) return report(other.error());
+  }
+  const traces::Session& device_side = options.device_session.empty() ? *session : *other;
+
+  ReplaySummary summary;
+  summary.session = &*session;
+  summary.device_session = options.device_session;
+  summary.world = (*world)->name();
+  summary.world_description = (*world)->description();
+  summary.reading_ns = wall_clock_ns() - reading_from_ns;
+
+  if (auto powered = (*world)->power_on(&device_side); !powered) return report(powered.error());
+  auto target = MachineReplayTarget::open(**world);
+  if (!target) return report(target.error());
+  {
+    Progress progress("replaying", session->requests, options.quiet || options.json);
+    traces::ReplayOptions replay_options;
+    replay_options.progress = [&](uint64_t done) { progress.update(done); };
+    const uint64_t from_ns = wall_clock_ns();
+    summary.report = traces::replay(*session, device_side, **target, replay_options);
+    summary.wall_ns = wall_clock_ns() - from_ns;
+  }
+  summary.counters = (*world)->counters();
+  summary.panic = (*world)->host_panic();
+
+  const auto& stopped = summary.report.stopped;
+  if (stopped && stopped->name != ErrorName::kHostPanic) {
+    return report(Error{stopped->name, stopped->io_return,
+                        fmt::format("{}: request {}: {}", session->origin, summary.report.stopped_at, stopped->sentence)});
+  }
+  if (options.json) {
+    fmt::print("{}\n", to_json(summary));
+  } else {
+    print_text(summary, stdout);
+  }
+  if (summary.panic) return ExitCode::kHostPanic;
+  return summary.report.divergences == 0 ? ExitCode::kOk : ExitCode::kDivergence;
+}
+
+}  // namespace dartboard::cli

@@ -1,0 +1,34 @@
+// cli/summary.h - what a replay says when it is done: text for people, one JSON object for programs.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "cli/output.h"
+#include "cli/world.h"
+#include "traces/replay.h"
+#include "traces/session.h"
+
+namespace dartboard::cli {
+
+struct ReplaySummary {
+  const traces::Session* session = nullptr;
+  std::string device_session;            ///< --device-session, or empty
+  std::string world, world_description;
+  traces::ReplayReport report;
+  WorldCounters counters;
+  std::optional<Error> panic;
+  uint64_t reading_ns = 0;               ///< wall time of reading and inference
+  uint64_t wall_ns = 0;                  ///< wall time of the replay alone
+};
+
+void print_text(const ReplaySummary& summary, std::FILE* out);
+/// One object: requests, divergences, first_divergences, user_client_calls, tlps, dart_walks, tlb_hits, faults,
+/// mapped_bytes, mapped_bytes_peak, mappings, mappings_peak, simulated_ns, wall_ns, requests_per_s, events_per_s,
+/// trace_hash, session, device, world, notes, panic, stopped.
+std::string to_json(const ReplaySummary& summary);
+
+}  // namespace dartboard::cli

@@ -1,0 +1,84 @@
+// cli/world.h - the world below the backend, chosen at run time: a simulated Mac, or the real one this program runs on.
+//
+//   sim[:PROFILE]           the simulated Mac; PROFILE is a built-in name or a .dts or .dtb file
+//   iokit[:[ROOT/]BB:DD.F]  the device with that address on this Mac, through the installed dext
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "backend/passthrough_device.h"
+#include "base/error.h"
+#include "base/inspect.h"
+#include "base/types.h"
+#include "dext/client/client.h"
+#include "traces/replay.h"
+#include "traces/session.h"
+
+namespace dartboard::cli {
+
+struct WorldChoice {
+  enum class Kind : uint8_t { kSim, kIokit };
+  Kind kind = Kind::kSim;
+  std::string profile;        ///< kSim
+  dext::Selector device;      ///< kIokit; none: the first one
+};
+
+/// Reads --dext. kBadArgument; kWrongPlatform for iokit where there is none.
+Result<WorldChoice> parse_world(std::string_view text, std::string_view default_profile);
+
+/// What a world counted since it was powered on. Real hardware tells little: what it cannot know stays empty.
+struct WorldCounters {
+  std::vector<std::pair<std::string, uint64_t>> calls_by_selector;   ///< by number of the selector, unused ones left out
+  uint64_t calls = 0, calls_failed = 0;
+  std::vector<std::pair<std::string, uint64_t>> tlps_by_kind;
+  uint64_t tlps = 0, tlps_failed = 0, packets = 0;
+  uint64_t dart_walks = 0, tlb_hits = 0, faults = 0;
+  uint64_t mapped_bytes = 0, mapped_bytes_peak = 0, mappings = 0, mappings_peak = 0;
+  uint64_t simulated_ns = 0;
+  uint64_t events = 0;          ///< that went into the hash
+  std::string trace_hash;       ///< 32 hex digits; empty on real hardware
+};
+
+class World {
+ public:
+  virtual ~World() = default;
+  virtual std::string name() const = 0;           ///< "sim:linux-iommu"
+  virtual std::string description() const = 0;    ///< for people
+
+  /// Powers on with an endpoint that answers from `session`, or with the built-in test endpoint (null). On real
+  /// hardware there is nothing to do. `session` must stay.
+  virtual Result<void> power_on(const traces::Session* session) = 0;
+  virtual dext::Selector selector() const = 0;
+  virtual backend::Budget budget() const = 0;
+
+  // The recorded device's side of a replay. Real hardware acts by itself: these do nothing there.
+  virtual void on_mismatch(traces::MismatchSink* sink) = 0;
+  virtual void resync(uint64_t next_request) = 0;
+  /// Tells the sink if the recording has accesses that never came.
+  virtual void expect_end() = 0;
+  virtual Result<void> device_dma_write(Iova address, std::span<const std::byte> data) = 0;
+  virtual Result<void> device_memory_change(unsigned bar, uint64_t offset, std::span<const std::byte> data) = 0;
+  /// The next mapping must be at `iova`.
+  virtual void expect_placement(Iova iova) = 0;
+  /// Why the mapper refused the last mapping; may be empty.
+  virtual std::string placement_refusal() const = 0;
+
+  /// The host's panic as an error (kHostPanic), if it panicked.
+  virtual std::optional<Error> host_panic() const = 0;
+  virtual WorldCounters counters() = 0;
+  virtual InspectNode inspect() = 0;
+};
+
+Result<std::unique_ptr<World>> make_world(const WorldChoice& choice);
+
+/// Opens the world's device as a backend does. `client`, if asked for, stays valid as long as the device.
+Result<std::unique_ptr<backend::PassthroughDevice>> open_device(World& world, dext::Client** client = nullptr);
+
+}  // namespace dartboard::cli

@@ -1,0 +1,5 @@
+// PCIDriverKit/PCIDriverKit.h - everything for PCI.
+#pragma once
+
+#include <PCIDriverKit/IOPCIDevice.h>
+#include <PCIDriverKit/IOPCIFamilyDefinitions.h>

@@ -1,0 +1,85 @@
+// sim/driverkit/queue.h - IODispatchQueue on the simulated kernel's executor, and how messages enter a queue.
+#pragma once
+
+#include <cstdint>
+
+#include <DriverKit/IODispatchQueue.h>
+
+#include "sim/driverkit/internal.h"
+#include "sim/macos/executor.h"
+
+namespace dartboard::driverkit {
+
+/// One thing to do on a queue. Runs or is dropped exactly once; frees itself if it has to.
+struct WorkItem {
+  WorkItem* next = nullptr;
+  virtual void run() = 0;
+  virtual void drop() = 0;
+
+ protected:
+  ~WorkItem() = default;
+};
+
+/// Somebody asleep on a queue (IODispatchQueue::Sleep), on the stack of the sleeping call.
+struct Sleeper {
+  void* event;
+  bool awake = false;
+  Sleeper* next = nullptr;
+};
+
+}  // namespace dartboard::driverkit
+
+struct IODispatchQueue_IVars {
+  IODispatchQueue_IVars(dartboard::macos::Executor& executor, const char* name) : work(executor, name) {}
+  dartboard::macos::WorkQueue work;
+  dartboard::driverkit::WorkItem* first = nullptr;
+  dartboard::driverkit::WorkItem* last = nullptr;
+  dartboard::driverkit::Sleeper* sleepers = nullptr;
+  uint64_t options = 0;
+  bool cancelled = false;
+};
+
+namespace dartboard::driverkit {
+
+/// Appends an item; the queue is kept alive until it ran. On a cancelled queue the item is dropped.
+void post(IODispatchQueue* queue, WorkItem* item);
+
+/// Being on a queue: enters it now, leaves it at the end of the scope.
+class OnQueueScope {
+ public:
+  /// entered() is false if that would deadlock. A queue that is already current is simply used.
+  explicit OnQueueScope(IODispatchQueue* queue) : previous_(process.current_queue) {
+    if (queue == previous_) {
+      entered_ = true;
+      return;
+    }
+    if (!queue->ivars->work.enter()) return;
+    queue_ = queue;
+    process.current_queue = queue;
+    entered_ = true;
+  }
+  ~OnQueueScope() {
+    if (queue_ == nullptr) return;
+    process.current_queue = previous_;
+    queue_->ivars->work.leave();
+  }
+  OnQueueScope(const OnQueueScope&) = delete;
+  OnQueueScope& operator=(const OnQueueScope&) = delete;
+  bool entered() const { return entered_; }
+
+ private:
+  IODispatchQueue* queue_ = nullptr;   // entered by this scope
+  IODispatchQueue* previous_;
+  bool entered_ = false;
+};
+
+/// The simulated time moves by `ns` while whoever is not blocked by the caller runs.
+void sleep_ns(uint64_t ns);
+
+inline constexpr uint64_t kTickNumerator = 125, kTickDenominator = 3;   // ns a mach tick: 24 MHz
+constexpr uint64_t ticks_from_ns(uint64_t ns) { return ns / kTickNumerator * kTickDenominator + ns % kTickNumerator * kTickDenominator / kTickNumerator; }
+constexpr uint64_t ns_from_ticks(uint64_t ticks) {
+  return ticks > UINT64_MAX / kTickNumerator ? UINT64_MAX / kTickDenominator : ticks * kTickNumerator / kTickDenominator;
+}
+
+}  // namespace dartboard::driverkit

@@ -1,0 +1,90 @@
+// sim/macos/executor.cpp - the deterministic executor: oldest item first, one at a time.
+#include "sim/macos/executor.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace dartboard::macos {
+
+WorkQueue::WorkQueue(Executor& executor, std::string name) : executor_(executor), name_(std::move(name)) {
+  executor_.queues_.push_back(this);
+}
+
+WorkQueue::~WorkQueue() {
+  clear();
+  if (destroyed_ != nullptr) *destroyed_ = true;
+  std::erase(executor_.queues_, this);
+}
+
+void WorkQueue::post(std::function<void()> work) {
+  items_.push_back({executor_.order_++, std::move(work)});
+  ++executor_.pending_;
+}
+
+void WorkQueue::clear() {
+  // Swapped out first: destroying an item may release an object that posts or clears again.
+  std::deque<Item> dropped;
+  dropped.swap(items_);
+  executor_.pending_ -= dropped.size();
+}
+
+bool WorkQueue::run_one() {
+  std::function<void()> work = std::move(items_.front().work);
+  items_.pop_front();
+  --executor_.pending_;
+  ++executor_.items_run_;
+  bool destroyed = false;
+  destroyed_ = &destroyed;
+  running_ = true;
+  work();
+  work = nullptr;  // the last reference to what the item held goes while the queue still counts as running
+  if (destroyed) return false;
+  running_ = false;
+  destroyed_ = nullptr;
+  return true;
+}
+
+void WorkQueue::drain() {
+  const uint64_t now = executor_.order_;
+  while (!items_.empty() && items_.front().order < now) {
+    if (!run_one()) return;
+  }
+}
+
+WorkQueue* Executor::oldest() const {
+  WorkQueue* best = nullptr;
+  for (WorkQueue* queue : queues_) {
+    if (queue->running_ || queue->items_.empty()) continue;
+    if (best == nullptr || queue->items_.front().order < best->items_.front().order) best = queue;
+  }
+  return best;
+}
+
+bool Executor::run_until_idle(size_t items_max) {
+  for (size_t done = 0; pending_ != 0; ++done) {
+    WorkQueue* const queue = oldest();
+    if (queue == nullptr) return true;  // what is left waits for queues further up the stack
+    if (done == items_max) return false;
+    queue->run_one();
+  }
+  return true;
+}
+
+void Executor::reset() {
+  for (size_t i = 0; i < queues_.size(); ++i) queues_[i]->clear();
+  order_ = 0;
+  items_run_ = 0;
+}
+
+void Executor::inspect(InspectNode& node) const {
+  node.child("pending", fmt::format("{}", pending_), "items posted and not run");
+  node.child("run", fmt::format("{}", items_run_), "items run since power-on");
+  InspectNode& queues = node.child("queues");
+  for (const WorkQueue* queue : queues_) {
+    queues.child(queue->name(), queue->running() ? "running" : "idle", fmt::format("{} items", queue->items_.size()));
+  }
+}
+
+}  // namespace dartboard::macos

@@ -1,0 +1,259 @@
+// tests/cli/program_test.cpp - the program from outside: exit codes, help, what it prints.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "support.h"
+
+namespace dartboard::cli {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+using Json = nlohmann::json;
+
+TEST(Program, HelpTeachesByExampleAndDocumentsTheExitCodes) {
+  const ProgramRun help = run({"--help"});
+  EXPECT_EQ(help.exit_code, 0);
+  for (const char* part : {"replay", "profiles", "devices", "inspect", "Examples:", "Exit codes:",
+                           "4  the simulated Mac panicked", "sim[:PROFILE]", "iokit:[ROOT/]BB:DD.F"}) {
+    EXPECT_THAT(help.out, HasSubstr(part));
+  }
+  EXPECT_EQ(help.err, "");
+}
+
+TEST(Program, EveryCommandHasHelp) {
+  for (const char* command : {"replay", "profiles", "devices", "inspect"}) {
+    const ProgramRun help = run({command, "--help"});
+    EXPECT_EQ(help.exit_code, 0) << command;
+    EXPECT_THAT(help.out, HasSubstr("--json")) << command;
+  }
+}
+
+TEST(Program, TheManPageKnowsEveryCommandAndExitCode) {
+  const std::string page = read_file(DARTBOARD_MAN_PAGE);
+  for (const char* part : {".TH DARTBOARD 1", "replay", "profiles", "devices", "inspect", "\\-\\-device\\-session",
+                           "EXIT STATUS", "NO_COLOR"}) {
+    EXPECT_THAT(page, HasSubstr(part));
+  }
+}
+
+struct Refused {
+  const char* what;
+  std::vector<std::string> arguments;
+  int exit_code;
+  const char* sentence;   // part of standard error
+};
+class RefusedRun : public testing::TestWithParam<Refused> {};
+
+TEST_P(RefusedRun, SaysWhyAndDoesNothing) {
+  const ProgramRun refused = run(GetParam().arguments);
+  EXPECT_EQ(refused.exit_code, GetParam().exit_code);
+  EXPECT_THAT(refused.err, HasSubstr(GetParam().sentence));
+  EXPECT_EQ(refused.out, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Program, RefusedRun,
+    testing::Values(
+        Refused{"NoCommand", {}, 2, "A subcommand is required"},
+        Refused{"UnknownCommand", {"fly"}, 2, "fly"},
+        Refused{"NoFile", {"replay"}, 2, "FILE is required"},
+        Refused{"UnknownOption", {"replay", "x", "--fast"}, 2, "--fast"},
+        Refused{"MissingFile", {"replay", "/nowhere/x.jsonl.zst"}, 2,
+                "dartboard: /nowhere/x.jsonl.zst: cannot be opened: No such file or directory."},
+        Refused{"UnknownWorld", {"replay", "x", "--dext", "qemu"}, 2,
+                "--dext 'qemu' is no world; expected 'sim[:PROFILE]' or 'iokit[:[ROOT/]BB:DD.F]'."},
+        Refused{"UnknownProfile", {"replay", shipped_session(), "--dext", "sim:m9-tb9"}, 2, "m9-tb9"},
+        Refused{"UnknownProfileToInspect", {"inspect", "--profile", "m9-tb9"}, 2, "m9-tb9"},
+        Refused{"UnknownProfileForDevices", {"devices", "--dext", "sim:m9-tb9"}, 2, "m9-tb9"},
+        Refused{"NothingMatches", {"inspect", "--path", "flux capacitor"}, 2, "--path 'flux capacitor' matches nothing"}),
+    [](const auto& info) { return std::string(info.param.what); });
+
+#ifndef __APPLE__
+TEST(Program, IokitOffAMacIsTheWrongPlatform) {
+  for (const char* world : {"iokit", "iokit:01:00.0", "iokit:pcic1-bridge/01:00.0"}) {
+    const ProgramRun refused = run({"replay", shipped_session(), "--dext", world});
+    EXPECT_EQ(refused.exit_code, 3) << world;
+    EXPECT_THAT(refused.err, HasSubstr("needs a Mac with the dext installed")) << world;
+    EXPECT_EQ(refused.out, "");
+  }
+}
+#endif
+
+TEST(Program, ATruncatedFileIsBadInput) {
+  const std::string whole = read_file(shipped_session());
+  write_session("cut", "");
+  const std::string path = write_file("cut.jsonl.zst", whole.substr(0, whole.size() / 2));
+  const ProgramRun refused = run({"replay", path});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("cut.jsonl.zst: the file is truncated"));
+  EXPECT_EQ(refused.out, "");
+}
+
+TEST(Program, ACorruptFileIsBadInput) {
+  std::string damaged = read_file(shipped_session());
+  for (size_t i = damaged.size() / 2; i < damaged.size() / 2 + 64; ++i) damaged[i] = '\x5a';
+  write_session("damaged", "");
+  const ProgramRun refused = run({"replay", write_file("damaged.jsonl.zst", damaged)});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("damaged.jsonl.zst: the compressed data is corrupt after line"));
+}
+
+TEST(Program, AFileThatIsNoTraceIsBadInput) {
+  const ProgramRun refused = run({"replay", write_file("not.jsonl", "hello\n")});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("not.jsonl: is not a recorded session"));
+}
+
+TEST(Program, AMissingDescriptionIsBadInput) {
+  const ProgramRun refused = run({"replay", write_file("alone.jsonl", shipped_lines())});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("alone.device.json: cannot be opened"));
+}
+
+TEST(Program, AnUnknownCommandInTheFileNamesItsLine) {
+  const std::string path = write_session("unknown", with_change(shipped_lines(), 13, "CFG_READ", "CFG_PEEK"));
+  const ProgramRun refused = run({"replay", path});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("unknown.jsonl: line 14, field 'cmd': unknown command 'CFG_PEEK'"));
+}
+
+TEST(Program, ReplaysTheShippedSession) {
+  const ProgramRun replay = run({"replay", shipped_session()});
+  EXPECT_EQ(replay.exit_code, 0) << replay.err;
+  for (const char* part : {"27,207", "divergences         0", "MMIORead", "RegisterDMARegion", "TLB hits", "trace hash",
+                           "did not gate memory decode"}) {
+    EXPECT_THAT(replay.out, HasSubstr(part));
+  }
+  EXPECT_THAT(replay.out, Not(HasSubstr("\x1b"))) << "colours where there is no terminal";
+  EXPECT_EQ(replay.err, "") << "a progress bar where there is no terminal";
+}
+
+TEST(Program, JsonHasTheKeysAndTheNumbers) {
+  const ProgramRun replay = run({"replay", shipped_session(), "--json"});
+  ASSERT_EQ(replay.exit_code, 0) << replay.err;
+  const Json json = Json::parse(replay.out, nullptr, false);
+  ASSERT_TRUE(json.is_object());
+  for (const char* key : {"requests", "divergences", "user_client_calls", "tlps", "dart_walks", "tlb_hits", "faults",
+                          "mapped_bytes_peak", "mappings_peak", "simulated_ns", "wall_ns", "trace_hash", "notes"}) {
+    EXPECT_TRUE(json.contains(key)) << key;
+  }
+  EXPECT_EQ(json["requests"], 27207);
+  EXPECT_EQ(json["divergences"], 0);
+  EXPECT_EQ(json["mapped_bytes_peak"], 100'675'584);
+  EXPECT_EQ(json["mappings_peak"], 37);
+  EXPECT_EQ(json["faults"], 0);
+  EXPECT_GT(json["dart_walks"], 0);
+  EXPECT_EQ(json["user_client_calls"]["RegisterDMARegion"], 37);
+  EXPECT_EQ(json["user_client_calls"]["MMIORead"], 449);
+  EXPECT_EQ(json["user_client_calls"]["MMIOWrite"], 738);
+  EXPECT_EQ(json["trace_hash"].get<std::string>().size(), 32u);
+}
+
+TEST(Program, TheSameReplayHasTheSameHash) {
+  const ProgramRun first = run({"replay", shipped_session(), "--json"});
+  const ProgramRun second = run({"replay", shipped_session(), "--json"});
+  ASSERT_EQ(first.exit_code, 0);
+  const Json a = Json::parse(first.out, nullptr, false), b = Json::parse(second.out, nullptr, false);
+  EXPECT_EQ(a["trace_hash"], b["trace_hash"]);
+  EXPECT_EQ(a["simulated_ns"], b["simulated_ns"]);
+}
+
+struct Changed {
+  const char* what;
+  unsigned index;
+  const char* from;
+  const char* to;
+  const char* layer;
+};
+class OneChangedByte : public testing::TestWithParam<Changed> {};
+
+TEST_P(OneChangedByte, IsOneDivergenceAtThatIndex) {
+  const Changed& change = GetParam();
+  const std::string path = write_session("changed", with_change(shipped_lines(), change.index, change.from, change.to));
+  const ProgramRun replay = run({"replay", path, "--device-session", shipped_session(), "--json"});
+  EXPECT_EQ(replay.exit_code, 1) << replay.err;
+  const Json json = Json::parse(replay.out, nullptr, false);
+  ASSERT_TRUE(json.is_object()) << replay.out;
+  ASSERT_EQ(json["divergences"], 1) << json["first_divergences"].dump(1);
+  EXPECT_EQ(json["first_divergences"][0]["index"], change.index);
+  EXPECT_EQ(json["first_divergences"][0]["layer"], change.layer);
+  EXPECT_EQ(json["requests"], 27207);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Program, OneChangedByte,
+    testing::Values(Changed{"ConfigRead", 15, R"("r0": 4)", R"("r0": 6)", "reply"},
+                    Changed{"RegisterRead", 5, R"("ret": "00020000")", R"("ret": "00020001")", "reply"},
+                    Changed{"RegisterWrite", 176, R"("data": "00000200")", R"("data": "00000201")", "endpoint"},
+                    Changed{"MemoryBarRead", 185, R"("ret": "01000000")", R"("ret": "01000001")", "reply"},
+                    Changed{"Doorbell", 27130, R"("data": "44000000)", R"("data": "45000000)", "endpoint"},
+                    Changed{"InputData", 27124, R"("data": "3031)", R"("data": "3131)", "memory"},
+                    Changed{"HostRead", 27144, R"("ret": "3031)", R"("ret": "3131)", "reply"},
+                    Changed{"BarSize", 3, R"("r1": 8192)", R"("r1": 8191)", "reply"},
+                    Changed{"ProbeCount", 0, R"("r1": 1)", R"("r1": 2)", "reply"}),
+    [](const auto& info) { return std::string(info.param.what); });
+
+TEST(Program, APageThatCannotBePlacedAsRecordedIsBadInput) {
+  // m4pro-tb5 maps 16 KiB pages below 4 GiB; the recording had 4 KiB pages above.
+  const ProgramRun refused = run({"replay", shipped_session(), "--dext", "sim:m4pro-tb5"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("request 592: memory 0: page 0 and the 4095 after it cannot be placed at bus address "
+                                     "0x100000000 as recorded"));
+  EXPECT_EQ(refused.out, "");
+}
+
+TEST(Program, ProfilesListsThePlatforms) {
+  const ProgramRun text = run({"profiles"});
+  EXPECT_EQ(text.exit_code, 0);
+  for (const char* name : {"linux-iommu", "m1-tb4", "m4pro-tb5"}) EXPECT_THAT(text.out, HasSubstr(name));
+  const ProgramRun object = run({"profiles", "--json"});
+  const Json json = Json::parse(object.out, nullptr, false);
+  ASSERT_TRUE(json.is_array());
+  EXPECT_GE(json.size(), 3u);
+  EXPECT_TRUE(json[0].contains("ports"));
+}
+
+TEST(Program, DevicesListsTheTestEndpoint) {
+  const ProgramRun text = run({"devices"});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("1b36:00db"));
+  const Json json = Json::parse(run({"devices", "--json", "--dext", "sim:linux-iommu"}).out, nullptr, false);
+  ASSERT_TRUE(json.is_array());
+  ASSERT_EQ(json.size(), 1u);
+  EXPECT_EQ(json[0]["vendor_id"], 0x1b36);
+}
+
+TEST(Program, InspectPrintsRegistersByNameAndField) {
+  const ProgramRun text = run({"inspect"});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out, StartsWith("machine"));
+  EXPECT_GT(std::count(text.out.begin(), text.out.end(), '\n'), 100);
+}
+
+TEST(Program, InspectShowsOnlyWhatIsAskedFor) {
+  const ProgramRun all = run({"inspect"});
+  const ProgramRun dart = run({"inspect", "--path", "dart"});
+  EXPECT_EQ(dart.exit_code, 0) << dart.err;
+  EXPECT_LT(dart.out.size(), all.out.size());
+  const ProgramRun shallow = run({"inspect", "--depth", "1"});
+  EXPECT_THAT(shallow.out, Not(HasSubstr("\n    ")));
+  const Json json = Json::parse(run({"inspect", "--json", "--depth", "1"}).out, nullptr, false);
+  ASSERT_TRUE(json.is_object());
+  EXPECT_EQ(json["name"], "machine");
+}
+
+TEST(Program, InspectOpenShowsTheBackend) {
+  const ProgramRun text = run({"inspect", "--open", "--path", "backend"});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("BAR0"));
+}
+
+}  // namespace
+}  // namespace dartboard::cli

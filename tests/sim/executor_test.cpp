@@ -1,0 +1,103 @@
+// tests/sim/executor_test.cpp - order, nesting, deadlock and livelock of the deterministic executor.
+#include "sim/macos/executor.h"
+
+#include <gtest/gtest.h>
+
+namespace dartboard::macos {
+namespace {
+
+struct ExecutorTest : testing::Test {
+  Executor executor;
+  WorkQueue a{executor, "a"}, b{executor, "b"};
+  std::string log;
+  std::function<void()> note(char c) {
+    return [this, c] { log += c; };
+  }
+};
+
+TEST_F(ExecutorTest, RunsItemsOfAllQueuesInTheOrderTheyWerePosted) {
+  b.post(note('1'));
+  a.post(note('2'));
+  b.post(note('3'));
+  EXPECT_TRUE(executor.run_until_idle());
+  EXPECT_EQ(log, "123");
+}
+
+TEST_F(ExecutorTest, EnterRunsWhatWasPostedBefore) {
+  a.post(note('1'));
+  a.post(note('2'));
+  ASSERT_TRUE(a.enter());
+  log += 'e';
+  a.leave();
+  EXPECT_EQ(log, "12e");
+}
+
+TEST_F(ExecutorTest, EnterLeavesItemsThatEarlierItemsPosted) {
+  a.post([this] { a.post(note('2')); });
+  ASSERT_TRUE(a.enter());
+  EXPECT_EQ(log, "");
+  a.leave();
+  executor.run_until_idle();
+  EXPECT_EQ(log, "2");
+}
+
+TEST_F(ExecutorTest, EnteringARunningQueueIsADeadlock) {
+  bool entered = true;
+  a.post([&] { entered = a.enter(); });
+  executor.run_until_idle();
+  EXPECT_FALSE(entered);
+}
+
+TEST_F(ExecutorTest, AnItemMayEnterAnotherQueue) {
+  b.post(note('1'));
+  a.post([&] {
+    if (b.enter()) log += 'e';
+    b.leave();
+  });
+  ASSERT_TRUE(a.enter());  // runs a's item, which enters b
+  a.leave();
+  EXPECT_EQ(log, "1e");
+}
+
+TEST_F(ExecutorTest, ABlockedQueueDoesNotStopTheOthers) {
+  ASSERT_TRUE(a.enter());
+  a.post(note('1'));
+  b.post(note('2'));
+  EXPECT_TRUE(executor.run_until_idle());
+  EXPECT_EQ(log, "2");
+  EXPECT_TRUE(executor.pending());
+  a.leave();
+}
+
+TEST_F(ExecutorTest, LivelockIsReported) {
+  std::function<void()> again = [&] { a.post(again); };
+  a.post(again);
+  EXPECT_FALSE(executor.run_until_idle(1000));
+}
+
+TEST_F(ExecutorTest, ClearDropsWhatHasNotRun) {
+  a.post(note('1'));
+  a.clear();
+  EXPECT_FALSE(executor.pending());
+  executor.run_until_idle();
+  EXPECT_EQ(log, "");
+}
+
+TEST_F(ExecutorTest, ResetDropsWorkOfAllQueues) {
+  a.post(note('1'));
+  b.post(note('2'));
+  executor.reset();
+  executor.run_until_idle();
+  EXPECT_EQ(log, "");
+}
+
+TEST_F(ExecutorTest, AnItemMayDestroyItsQueue) {
+  auto c = std::make_unique<WorkQueue>(executor, "c");
+  c->post([&] { c.reset(); });
+  c->post(note('1'));
+  EXPECT_TRUE(executor.run_until_idle());
+  EXPECT_EQ(log, "");
+}
+
+}  // namespace
+}  // namespace dartboard::macos

@@ -1,0 +1,70 @@
+// tests/support/world.cpp - building the stack; a test world that cannot be built is a bug, so it ends the program.
+#include "tests/support/world.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "dext/client/client.h"
+
+namespace dartboard::support {
+namespace {
+
+[[noreturn]] void die(const char* what, const Error& error) {
+  std::fprintf(stderr, "test world: %s: %s\n", what, error.sentence.c_str());
+  std::abort();
+}
+
+}  // namespace
+
+World::World(std::string_view profile_name, const model::TestEndpointOptions& options)
+    : machine_(sim::Machine::instance()), endpoint_(options) {
+  Result<sim::Profile> profile = sim::load_profile(profile_name);
+  if (!profile) die("profile", profile.error());
+  profile_ = *profile;
+  sim::PowerOn what;
+  what.profile = &profile_;
+  what.devices = {&endpoint_};
+  if (const Result<void> on = machine_.power_on(what); !on) die("power on", on.error());
+  open();
+}
+
+World::~World() {
+  device_.reset();
+  machine_.power_off();
+}
+
+void World::open() {
+  Result<std::unique_ptr<dext::Client>> client = dext::open_vfio_user_pci({});
+  if (!client) die("open", client.error());
+  backend::Budget budget;
+  budget.page_bytes = profile_.ports[0].mapper.page_bytes;
+  if (profile_.ports[0].mapper.mapped_bytes_max != 0) budget.bytes_max = profile_.ports[0].mapper.mapped_bytes_max;
+  if (profile_.ports[0].mapper.mappings_max != 0) budget.mappings_max = profile_.ports[0].mapper.mappings_max;
+  auto device = backend::PassthroughDevice::open(std::move(*client), budget);
+  if (!device) die("backend", device.error());
+  device_ = std::move(*device);
+}
+
+void World::restart(uint64_t seed) {
+  device_.reset();
+  if (const Result<void> on = machine_.reset(seed); !on) die("reset", on.error());
+  open();
+}
+
+uint32_t World::read32(uint64_t offset) {
+  uint32_t value = UINT32_MAX;
+  // A device that is gone or a Mac that panicked is part of what tests do to this world: all-ones, as a guest sees it.
+  if (!device_->read(backend::Region::kBar0, offset, std::as_writable_bytes(std::span(&value, 1)))) value = UINT32_MAX;
+  return value;
+}
+
+void World::write32(uint64_t offset, uint32_t value) {
+  (void)device_->write(backend::Region::kBar0, offset, std::as_bytes(std::span(&value, 1)));   // lost, likewise
+}
+
+void World::write64(uint64_t offset, uint64_t value) {
+  write32(offset, static_cast<uint32_t>(value));
+  write32(offset + 4, static_cast<uint32_t>(value >> 32));
+}
+
+}  // namespace dartboard::support

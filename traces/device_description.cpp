@@ -1,0 +1,300 @@
+// traces/device_description.cpp - the schema in device_description.h, member by member.
+#include "traces/device_description.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <optional>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/types.h"
+
+namespace dartboard::traces {
+
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr uint64_t kFileBytesMax = kMiB;
+constexpr int kDepthMax = 4;                       // the schema needs 3
+constexpr size_t kNotesMax = 64;
+constexpr uint64_t kBarBytesMin = 16;              // PCIe 6.0 s7.5.1.2.1: the smallest memory BAR
+constexpr uint64_t kBar32BytesMax = 2 * kGiB;      // a 32-bit BAR implements at most bits 31:4
+constexpr uint64_t kBarBytesMax = 64 * kGiB;       // what the simulation gives a device
+constexpr std::string_view kSchema = "dartboard-device-1";
+
+/// Finds where the text stops being JSON.
+struct ErrorFinder final : nlohmann::json_sax<Json> {
+  size_t position = 0;
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(size_t) override { return true; }
+  bool key(string_t&) override { return true; }
+  bool end_object() override { return true; }
+  bool start_array(size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool parse_error(size_t at, const std::string&, const Json::exception&) override {
+    position = at;
+    return false;
+  }
+};
+
+/// Walks the document. Every read_* sets `problem` and returns false on the first thing that is wrong.
+class DescriptionReader {
+ public:
+  DescriptionReader(const Json& root, DeviceDescription* out) : root_(root), out_(*out) {}
+
+  bool read() {
+    if (!root_.is_object()) return wrong("", "is not a JSON object");
+    if (!only(root_, "", {"schema", "name", "identity", "bars", "recorded", "notes"})) return false;
+    const Json* schema = member(root_, "schema");
+    if (schema == nullptr || !schema->is_string() || schema->get_ref<const std::string&>() != kSchema) {
+      return wrong("schema", fmt::format("expected \"{}\"", kSchema));
+    }
+    const Json* name = member(root_, "name");
+    if (name == nullptr || !name->is_string()) return wrong("name", "expected text");
+    out_.name = name->get<std::string>();
+    return read_identity() && read_bars() && read_recorded() && read_notes();
+  }
+  const std::string& problem() const { return problem_; }
+
+ private:
+  bool wrong(const std::string& field, const std::string& expected) {
+    problem_ = field.empty() ? expected : fmt::format("field '{}': {}", field, expected);
+    return false;
+  }
+  static const Json* member(const Json& object, const char* name) {
+    const auto found = object.find(name);
+    return found == object.end() ? nullptr : &*found;
+  }
+  bool only(const Json& object, const std::string& where, std::initializer_list<std::string_view> names) {
+    for (const auto& item : object.items()) {
+      if (std::find(names.begin(), names.end(), item.key()) != names.end()) continue;
+      std::string list;
+      for (const auto n : names) list += (list.empty() ? "" : ", ") + std::string(n);
+      return wrong(where + printable(item.key()), fmt::format("is not part of the schema; expected one of {}", list));
+    }
+    return true;
+  }
+  static std::string printable(std::string_view text) {
+    std::string out(text.substr(0, 32));
+    for (char& c : out) {
+      if (c < 0x20 || c >= 0x7f) c = '?';
+    }
+    return out;
+  }
+
+  bool read_hex(const Json& object, const std::string& where, const char* name, bool required, unsigned bits,
+                uint64_t* value) {
+    const Json* const m = member(object, name);
+    const std::string field = where + name;
+    if (m == nullptr) return required ? wrong(field, "is missing") : true;
+    const auto expected = fmt::format("expected a hexadecimal string of at most {} bits, such as \"0x10\"", bits);
+    if (!m->is_string()) return wrong(field, expected);
+    const auto& text = m->get_ref<const std::string&>();
+    if (text.size() < 3 || text[0] != '0' || (text[1] != 'x' && text[1] != 'X')) return wrong(field, expected);
+    uint64_t parsed = 0;
+    const auto [end, error] = std::from_chars(text.data() + 2, text.data() + text.size(), parsed, 16);
+    if (error != std::errc() || end != text.data() + text.size() || parsed >> bits != 0) return wrong(field, expected);
+    *value = parsed;
+    return true;
+  }
+  bool read_bool(const Json& object, const std::string& where, const char* name, bool* value) {
+    const Json* const m = member(object, name);
+    if (m == nullptr) return true;
+    if (!m->is_boolean()) return wrong(where + name, "expected true or false");
+    *value = m->get<bool>();
+    return true;
+  }
+
+  bool read_identity() {
+    const Json* const identity = member(root_, "identity");
+    if (identity == nullptr || !identity->is_object()) return wrong("identity", "expected an object");
+    const std::string w = "identity.";
+    if (!only(*identity, w,
+              {"vendor_id", "device_id", "subsystem_vendor_id", "subsystem_id", "revision_id", "class_code"})) {
+      return false;
+    }
+    uint64_t vendor = 0, device = 0, subvendor = 0, subsystem = 0, revision = 0, class_code = out_.class_code;
+    if (!read_hex(*identity, w, "vendor_id", true, 16, &vendor) ||
+        !read_hex(*identity, w, "device_id", true, 16, &device) ||
+        !read_hex(*identity, w, "subsystem_vendor_id", false, 16, &subvendor) ||
+        !read_hex(*identity, w, "subsystem_id", false, 16, &subsystem) ||
+        !read_hex(*identity, w, "revision_id", false, 8, &revision) ||
+        !read_hex(*identity, w, "class_code", false, 24, &class_code)) {
+      return false;
+    }
+    if (vendor == 0xffff) return wrong("identity.vendor_id", "0xffff means that no device is there");
+    out_.vendor_id = static_cast<uint16_t>(vendor);
+    out_.device_id = static_cast<uint16_t>(device);
+    out_.subsystem_vendor_id = static_cast<uint16_t>(subvendor);
+    out_.subsystem_id = static_cast<uint16_t>(subsystem);
+    out_.revision_id = static_cast<uint8_t>(revision);
+    out_.class_code = static_cast<uint32_t>(class_code);
+    return true;
+  }
+
+  static std::optional<uint64_t> parse_size(const Json& json) {
+    if (json.is_number_unsigned()) return json.get<uint64_t>();
+    if (!json.is_string()) return std::nullopt;
+    const auto& text = json.get_ref<const std::string&>();
+    uint64_t count = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+    if (error != std::errc() || count > kBarBytesMax) return std::nullopt;
+    const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
+    if (unit == " KiB") return count * kKiB;
+    if (unit == " MiB") return count * kMiB;
+    if (unit == " GiB") return count * kGiB;
+    return std::nullopt;
+  }
+  bool read_bars() {
+    const Json* const bars = member(root_, "bars");
+    if (bars == nullptr || !bars->is_array()) return wrong("bars", "expected an array");
+    uint64_t next_free = 0;
+    for (size_t i = 0; i < bars->size(); ++i) {
+      const Json& item = (*bars)[i];
+      const std::string w = fmt::format("bars[{}].", i);
+      if (!item.is_object()) return wrong(fmt::format("bars[{}]", i), "expected an object");
+      if (!only(item, w, {"index", "size", "kind", "64bit", "prefetchable"})) return false;
+      BarDescription bar;
+      if (!read_bool(item, w, "64bit", &bar.is_64bit) || !read_bool(item, w, "prefetchable", &bar.prefetchable)) {
+        return false;
+      }
+      const uint64_t last = bar.is_64bit ? 4 : 5;
+      const Json* const index = member(item, "index");
+      if (index == nullptr || !index->is_number_unsigned() || index->get<uint64_t>() < next_free ||
+          index->get<uint64_t>() > last) {
+        return next_free > last ? wrong(w + "index", "no BAR is left for it")
+                                : wrong(w + "index", fmt::format("expected a free BAR, {} to {}", next_free, last));
+      }
+      const auto n = index->get<uint64_t>();
+      next_free = n + (bar.is_64bit ? 2 : 1);
+      const uint64_t size_max = bar.is_64bit ? kBarBytesMax : kBar32BytesMax;
+      const Json* const size = member(item, "size");
+      const auto bytes = size == nullptr ? std::nullopt : parse_size(*size);
+      if (!bytes || !is_power_of_two(*bytes) || *bytes < kBarBytesMin || *bytes > size_max) {
+        return wrong(w + "size", fmt::format("expected a power of two from {} to {} bytes, or text such as \"512 MiB\"",
+                                             kBarBytesMin, size_max));
+      }
+      bar.size = *bytes;
+      const Json* const kind = member(item, "kind");
+      if (kind != nullptr && *kind == "memory") {
+        bar.kind = BarKind::kMemory;
+      } else if (kind != nullptr && *kind == "registers") {
+        bar.kind = BarKind::kRegisters;
+      } else {
+        return wrong(w + "kind", "expected \"memory\" or \"registers\"");
+      }
+      out_.bars[n] = bar;
+    }
+    return true;
+  }
+
+  bool read_recorded() {
+    const Json* const recorded = member(root_, "recorded");
+    if (recorded == nullptr) return true;
+    if (!recorded->is_object()) return wrong("recorded", "expected an object");
+    return only(*recorded, "recorded.", {"memory_decode_gated_by_command", "resizable_bar"}) &&
+           read_bool(*recorded, "recorded.", "memory_decode_gated_by_command", &out_.memory_decode_gated_by_command) &&
+           read_bool(*recorded, "recorded.", "resizable_bar", &out_.resizable_bar);
+  }
+  bool read_notes() {
+    const Json* const notes = member(root_, "notes");
+    if (notes == nullptr) return true;
+    if (!notes->is_array() || notes->size() > kNotesMax) {
+      return wrong("notes", fmt::format("expected an array of at most {} sentences", kNotesMax));
+    }
+    for (size_t i = 0; i < notes->size(); ++i) {
+      if (!(*notes)[i].is_string()) return wrong(fmt::format("notes[{}]", i), "expected text");
+      out_.notes.push_back((*notes)[i].get<std::string>());
+    }
+    return true;
+  }
+
+  const Json& root_;
+  DeviceDescription& out_;
+  std::string problem_;
+};
+
+std::string without_suffix(const std::string& path) {
+  for (const std::string_view suffix : {".jsonl.zst", ".jsonl"}) {
+    if (path.size() > suffix.size() && path.compare(path.size() - suffix.size(), suffix.size(), suffix) == 0) {
+      return path.substr(0, path.size() - suffix.size());
+    }
+  }
+  return path;
+}
+
+}  // namespace
+
+std::string DeviceDescription::bar_list() const {
+  std::string out;
+  for (size_t i = 0; i < bars.size(); ++i) {
+    if (has_bar(i)) out += fmt::format("{}BAR{}", out.empty() ? "" : ", ", i);
+  }
+  return out.empty() ? "no BAR" : out;
+}
+
+std::string device_description_path(const std::string& session_path) {
+  return without_suffix(session_path) + ".device.json";
+}
+
+Result<DeviceDescription> parse_device_description(std::string_view text, const std::string& origin) {
+  bool too_deep = false;
+  const Json root = Json::parse(
+      text.begin(), text.end(),
+      [&too_deep](int depth, Json::parse_event_t, Json&) {
+        if (depth > kDepthMax) too_deep = true;
+        return depth <= kDepthMax;
+      },
+      false);
+  if (root.is_discarded()) {
+    ErrorFinder finder;
+    Json::sax_parse(text.begin(), text.end(), &finder);
+    const auto lines = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(
+                                                                   std::min(finder.position, text.size())), '\n');
+    return fail(ErrorName::kFileCorrupt, fmt::format("{}: line {} is not JSON; expected a device description.", origin,
+                                                     lines + 1));
+  }
+  if (too_deep) {
+    return fail(ErrorName::kFileCorrupt, fmt::format("{}: is nested deeper than a device description can be.", origin));
+  }
+  DeviceDescription description;
+  DescriptionReader reader(root, &description);
+  if (!reader.read()) return fail(ErrorName::kFileCorrupt, fmt::format("{}: {}.", origin, reader.problem()));
+  return description;
+}
+
+Result<DeviceDescription> read_device_description(const std::string& path) {
+  struct Closer {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  const std::unique_ptr<std::FILE, Closer> file(std::fopen(path.c_str(), "rb"));
+  if (file == nullptr) {
+    return fail(errno == ENOENT ? ErrorName::kNotFound : ErrorName::kFileUnreadable,
+                fmt::format("{}: cannot be opened: {}; expected the description of the recorded device.", path,
+                            std::strerror(errno)));
+  }
+  std::string text(kFileBytesMax + 1, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+  if (std::ferror(file.get()) != 0) {
+    return fail(ErrorName::kFileUnreadable, fmt::format("{}: cannot be read: {}.", path, std::strerror(errno)));
+  }
+  if (text.size() > kFileBytesMax) {
+    return fail(ErrorName::kFileCorrupt, fmt::format("{}: is larger than {} bytes; expected a device description.", path,
+                                                     kFileBytesMax));
+  }
+  return parse_device_description(text, path);
+}
+
+}  // namespace dartboard::traces
