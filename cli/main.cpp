@@ -82,8 +82,12 @@ int parse_and_run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    const int code = app.exit(e);   // prints help or the error
-    return code == 0 ? 0 : static_cast<int>(ExitCode::kBadInput);
+    if (e.get_exit_code() == 0) return app.exit(e);   // help or version: printed
+    const auto unknown = app.remaining();
+    const bool no_command = app.get_subcommands().empty() && !unknown.empty() && unknown.front().front() != '-';
+    fmt::print(stderr, "dartboard: {}; 'dartboard --help' shows what there is.\n",
+               no_command ? fmt::format("unknown command '{:.40}'", unknown.front()) : e.what());
+    return static_cast<int>(ExitCode::kBadInput);
   }
   ExitCode code = ExitCode::kOk;
   if (replay_command->parsed()) code = run_replay(replay);

@@ -13,6 +13,7 @@ namespace {
 using backend::Region;
 
 constexpr uint64_t kBusPageBytes = 4096;             // MAP_SYSMEM: one bus address for each 4 KiB
+constexpr uint64_t kKeyAlignment = 16 * kKiB;
 constexpr uint32_t kExtendedConfigBegin = 0x100;     // PCIe 6.0 s7.6.2
 constexpr uint32_t kExtendedConfigEnd = 0x1000;
 constexpr uint16_t kResizableBarCapability = 0x0015; // s7.8.6
@@ -113,25 +114,31 @@ Result<void> MachineReplayTarget::region_write(unsigned bar, uint64_t offset, st
 Result<void> MachineReplayTarget::map_run(SystemMemory& memory, uint32_t handle, uint64_t first_page, uint64_t pages,
                                           uint64_t bus_address) {
   const uint64_t bytes = pages * kBusPageBytes;
-  const uint64_t key = next_key_;
-  world_.expect_placement(Iova(bus_address));
-  const auto mapping = device_->dma_map(key, memory.buffer.base() + first_page * kBusPageBytes, bytes);
-  const auto where = [&] {
-    return fmt::format("memory {}: page {} and the {} after it cannot be placed at bus address 0x{:x} as recorded", handle,
-                       first_page, pages - 1, bus_address);
+  const auto misplaced = [&](const std::string& why) {
+    return fail(ErrorName::kPlacement, fmt::format("memory {}: pages {} to {} cannot be placed at bus address 0x{:x} as "
+                                                   "recorded: {}",
+                                                   handle, first_page, first_page + pages - 1, bus_address, why));
   };
+  for (const auto& [other_handle, other] : memory_) {
+    for (const SystemMemory::Run& run : other.runs) {
+      if (bus_address < run.bus_address + run.bytes && run.bus_address < bus_address + bytes) {
+        return misplaced(fmt::format("memory {} is there", other_handle));
+      }
+    }
+  }
+  if (auto expected = world_.expect_placement(Iova(bus_address), bytes); !expected) {
+    return misplaced(expected.error().sentence);
+  }
+  const auto mapping = device_->dma_map(next_key_, memory.buffer.base() + first_page * kBusPageBytes, bytes);
   if (!mapping) {
-    const Error error = reason(mapping.error());
-    if (error.name == ErrorName::kHostPanic) return tl::unexpected(error);
-    const std::string refusal = world_.placement_refusal();
-    return fail(ErrorName::kPlacement, fmt::format("{}: {}", where(), refusal.empty() ? error.sentence : refusal),
-                error.io_return);
+    Error error = reason(mapping.error());
+    if (error.name == ErrorName::kHostPanic) return tl::unexpected(std::move(error));
+    return misplaced(error.sentence);
   }
-  next_key_ += round_up(bytes, memory.buffer.size());
-  memory.keys.push_back(key);
-  if (mapping->iova.value != bus_address) {
-    return fail(ErrorName::kPlacement, fmt::format("{}: the mapper chose 0x{:x}", where(), mapping->iova.value));
-  }
+  memory.runs.push_back({next_key_, bus_address, bytes});
+  next_key_ += round_up(bytes, kKeyAlignment);
+  // On a real Mac the mapper chooses. Addresses are inside what the driver writes: going on would be stray DMA.
+  if (mapping->iova.value != bus_address) return misplaced(fmt::format("the mapper chose 0x{:x}", mapping->iova.value));
   return {};
 }
 
@@ -152,7 +159,7 @@ Result<void> MachineReplayTarget::map_sysmem(uint32_t handle, uint64_t size, boo
       ++count;
     }
     if (auto mapped = map_run(memory, handle, first, count, bus_address); !mapped) {
-      for (const uint64_t key : memory.keys) static_cast<void>(device_->dma_unmap(key));
+      for (const SystemMemory::Run& run : memory.runs) static_cast<void>(device_->dma_unmap(run.key));
       return mapped;
     }
     for (uint64_t i = 0; i < count; ++i) pages[first + i] = bus_address + i * kBusPageBytes;
@@ -165,8 +172,8 @@ Result<void> MachineReplayTarget::map_sysmem(uint32_t handle, uint64_t size, boo
 Result<void> MachineReplayTarget::unmap_sysmem(uint32_t handle) {
   const auto found = memory_.find(handle);
   if (found == memory_.end()) return fail(ErrorName::kNotFound, fmt::format("memory {} is not mapped", handle));
-  for (const uint64_t key : found->second.keys) {
-    if (auto result = device_->dma_unmap(key); !result) return tl::unexpected(reason(result.error()));
+  for (const SystemMemory::Run& run : found->second.runs) {
+    if (auto result = device_->dma_unmap(run.key); !result) return tl::unexpected(reason(result.error()));
   }
   memory_.erase(found);
   return {};

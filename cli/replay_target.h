@@ -43,9 +43,12 @@ class MachineReplayTarget final : public traces::ReplayTarget {
  private:
   /// One MAP_SYSMEM: a buffer, and one DMA mapping for each run of consecutive bus addresses.
   struct SystemMemory {
+    struct Run {
+      uint64_t key, bus_address, bytes;
+    };
     LazyMemory buffer;
     uint64_t size = 0;
-    std::vector<uint64_t> keys;
+    std::vector<Run> runs;
   };
 
   explicit MachineReplayTarget(World& world) : world_(world) {}

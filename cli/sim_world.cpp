@@ -103,8 +103,19 @@ class SimWorld final : public World {
   Result<void> device_memory_change(unsigned bar, uint64_t offset, std::span<const std::byte> data) override {
     return endpoint_->poke_memory(bar, offset, data);
   }
-  void expect_placement(Iova iova) override { machine_.kernel().mapper(0).expect_placement(iova); }
-  std::string placement_refusal() const override { return machine_.kernel().mapper(0).last_refusal(); }
+  Result<void> expect_placement(Iova iova, uint64_t bytes) override {
+    const macos::MapperConfig& mapper = profile_.ports.front().mapper;
+    if (iova < mapper.window_base || !in_range(iova - mapper.window_base, bytes, mapper.window_bytes)) {
+      return fail(ErrorName::kPlacement,
+                  fmt::format("the IOVA window of {} is 0x{:x} to 0x{:x}", profile_.name, mapper.window_base.value,
+                              mapper.window_base.value + mapper.window_bytes));
+    }
+    if (iova.value % mapper.page_bytes != 0) {
+      return fail(ErrorName::kPlacement, fmt::format("{} maps pages of {} bytes", profile_.name, mapper.page_bytes));
+    }
+    machine_.kernel().mapper(0).expect_placement(iova);
+    return {};
+  }
 
   std::optional<Error> host_panic() const override {
     const auto& panic = machine_.kernel().panicked();

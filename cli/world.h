@@ -65,10 +65,8 @@ class World {
   virtual void expect_end() = 0;
   virtual Result<void> device_dma_write(Iova address, std::span<const std::byte> data) = 0;
   virtual Result<void> device_memory_change(unsigned bar, uint64_t offset, std::span<const std::byte> data) = 0;
-  /// The next mapping must be at `iova`.
-  virtual void expect_placement(Iova iova) = 0;
-  /// Why the mapper refused the last mapping; may be empty.
-  virtual std::string placement_refusal() const = 0;
+  /// The next mapping, of `bytes`, must be at `iova`. kPlacement: this world has no such place.
+  virtual Result<void> expect_placement(Iova iova, uint64_t bytes) = 0;
 
   /// The host's panic as an error (kHostPanic), if it panicked.
   virtual std::optional<Error> host_panic() const = 0;

@@ -27,12 +27,12 @@ class Recorder final : public model::Observer {
     const uint32_t detail = static_cast<uint32_t>(e.kind) | static_cast<uint32_t>(e.outcome) << 8 |
                             static_cast<uint32_t>(e.direction) << 16 | static_cast<uint32_t>(e.root) << 24;
     hash_.add(timeline_.now().value, TraceKind::kTlp, detail, e.address, e.data,
-              e.length | static_cast<uint64_t>(e.requester.value) << 32, e.packets);
+              e.length | static_cast<uint64_t>(e.requester.value) << 32);
   }
   void on_dart_fault(const model::DartFault& f) override {
     ++stats.dart_faults;
-    hash_.add(timeline_.now().value, TraceKind::kDartFault, f.code, f.address.value, f.sid.value, f.requester.value,
-              static_cast<uint64_t>(f.root) << 1 | (f.is_write ? 1 : 0));
+    hash_.add(timeline_.now().value, TraceKind::kDartFault, f.code, f.address.value,
+              f.sid.value | static_cast<uint64_t>(f.requester.value) << 8, static_cast<uint64_t>(f.root) << 1 | f.is_write);
   }
   void on_msi(uint8_t root, uint32_t vector) override {
     ++stats.msis;
@@ -113,7 +113,7 @@ Result<void> Machine::power_on(const PowerOn& what) {
   for (unsigned i = 0; i < kRootComplexesMax; ++i) {
     const bool present = i < profile_.ports.size();
     m.roots[i]->configure(present ? profile_.ports[i].root : model::RootComplexConfig{}, &m.recorder,
-                          nullptr);   // the kernel installs itself as the platform sink when it boots
+                          m.kernel->platform());
     m.roots[i]->plug(m.devices[i]);
   }
   powered_ = true;

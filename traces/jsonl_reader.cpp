@@ -13,6 +13,7 @@ namespace dartboard::traces {
 namespace {
 
 constexpr uint64_t kConfigBytes = 4096;
+constexpr uint64_t kDamageSearchBytes = 64 * kMiB;
 constexpr uint64_t kSysmemPageBytes = 4096;   // MAP_SYSMEM returns one bus address per 4 KiB
 
 /// Whether a command is answered.
@@ -35,6 +36,8 @@ class Reader {
       if (!more) return tl::unexpected(more.error());
       if (!*more) break;
       if (!add(line)) {
+        // Damaged compression that still decodes is the better explanation.
+        if (auto damage = source->damage_further_on(kDamageSearchBytes)) return tl::unexpected(std::move(*damage));
         const char* const cut = source->line_complete() ? "" : " (the file ends here without a newline: truncated?)";
         return fail(ErrorName::kFileCorrupt,
                     fmt::format("{}: line {}{} {}{}.", session_.origin, source->line_number(),

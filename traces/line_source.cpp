@@ -4,6 +4,7 @@
 
 #include <zstd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -90,6 +91,17 @@ Result<bool> LineSource::next(std::string_view* line) {
       return true;
     }
   }
+}
+
+std::optional<Error> LineSource::damage_further_on(uint64_t bytes_max) {
+  for (uint64_t seen = 0; zstd_ != nullptr && seen < bytes_max; seen += text_.size()) {
+    text_.clear();
+    line_begin_ = 0;
+    const auto more = fill();
+    if (!more) return more.error();
+    if (!*more) break;
+  }
+  return std::nullopt;
 }
 
 Result<bool> LineSource::fill() {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,10 @@ class LineSource {
   /// The next line without its newline, valid until the next call; false at the end. kFileCorrupt for damaged or
   /// truncated compression and over-long lines.
   Result<bool> next(std::string_view* line);
+  /// Reads on, at most `bytes_max`, to find damage that explains a line that made no sense: compression without an
+  /// error of its own is only known to be sound at its checksum.
+  std::optional<Error> damage_further_on(uint64_t bytes_max);
+
   uint64_t line_number() const { return line_number_; }   ///< of the last line, from 1
   /// The last line had its newline. A line without one may have been cut short.
   bool line_complete() const { return line_complete_; }

@@ -87,8 +87,21 @@ kern_return_t MMIOWrite(IOPCIDevice* pci, uint64_t index, uint64_t offset, uint6
   }
 }
 
+namespace {
+
+/// A device that did not come back reads as all-ones; Reset does not tell (IOPCIBridge.cpp, _restoreDeviceState).
+kern_return_t ResetAndLook(IOPCIDevice* pci, IOOptionBits type) {
+  const kern_return_t result = pci->Reset(type, kIOPCIDeviceResetOptionNone);
+  if (result != kIOReturnSuccess) return result;
+  uint16_t vendor = 0xffff;
+  pci->ConfigurationRead16(kIOPCIConfigurationOffsetVendorID, &vendor);
+  return vendor != 0xffff ? kIOReturnSuccess : kIOReturnNotResponding;
+}
+
+}  // namespace
+
 kern_return_t ResetDevice(IOPCIDevice* pci) {
-  const kern_return_t result = pci->Reset(kIOPCIDeviceResetTypeFunctionReset, kIOPCIDeviceResetOptionNone);
+  const kern_return_t result = ResetAndLook(pci, kIOPCIDeviceResetTypeFunctionReset);
   if (result == kIOReturnSuccess) return result;
-  return pci->Reset(kIOPCIDeviceResetTypeHotReset, kIOPCIDeviceResetOptionNone);
+  return ResetAndLook(pci, kIOPCIDeviceResetTypeHotReset);
 }

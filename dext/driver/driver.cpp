@@ -2,31 +2,33 @@
 //
 // The first claim opens the device and turns on Memory Space and Bus Master; the last claimant's close closes it. The
 // service itself is the opener, so that no client has to outlive another.
+#include <DriverKit/IOKitKeys.h>
 #include <DriverKit/OSCollections.h>
 
 #include "dext/driver/driver_state.h"
 
 namespace {
 
-uint32_t NumberOf(const OSDictionary* properties, const char* key) {
-  size_t length = 0;
-  const auto* bytes = static_cast<const uint8_t*>(OSDictionaryGetDataValue(properties, key, &length));
+/// A little-endian number of the nub; 0 if it has none of that name.
+uint32_t NumberOf(IOPCIDevice* pci, const char* name) {
+  OSContainer* property = nullptr;
+  if (pci->SearchProperty(name, kIOServicePlane, 0, &property) != kIOReturnSuccess) return 0;
   uint32_t value = 0;
-  for (size_t i = length < 4 ? length : 4; i-- > 0;) value = (value << 8) | bytes[i];
+  if (const OSData* data = OSDynamicCast(OSData, property)) {
+    const auto* bytes = static_cast<const uint8_t*>(data->getBytesNoCopy());
+    for (size_t i = data->getLength() < 4 ? data->getLength() : 4; i-- > 0;) value = (value << 8) | bytes[i];
+  }
+  OSSafeReleaseNULL(property);
   return value;
 }
 
 /// From the nub's properties: configuration space reads as all-ones until the device is open.
 kern_return_t ReadIdentity(IOPCIDevice* pci, DeviceIdentity* identity) {
-  kern_return_t result = pci->GetBusDeviceFunction(&identity->bus, &identity->device, &identity->function);
+  const kern_return_t result = pci->GetBusDeviceFunction(&identity->bus, &identity->device, &identity->function);
   if (result != kIOReturnSuccess) return result;
-  OSDictionary* properties = nullptr;
-  result = pci->CopyProperties(&properties);
-  if (result != kIOReturnSuccess) return result;
-  identity->vendor_id = static_cast<uint16_t>(NumberOf(properties, "vendor-id"));
-  identity->device_id = static_cast<uint16_t>(NumberOf(properties, "device-id"));
-  identity->class_code = NumberOf(properties, "class-code") & 0xffffff;
-  OSSafeReleaseNULL(properties);
+  identity->vendor_id = static_cast<uint16_t>(NumberOf(pci, "vendor-id"));
+  identity->device_id = static_cast<uint16_t>(NumberOf(pci, "device-id"));
+  identity->class_code = NumberOf(pci, "class-code") & 0xffffff;
   return kIOReturnSuccess;
 }
 

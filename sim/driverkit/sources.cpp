@@ -223,9 +223,6 @@ void IOInterruptDispatchSource_IVars::run() {
   const IODispatchSource_IVars& common = *source->IODispatchSource::ivars;
   const uint64_t delivered = std::exchange(count, 0);
   if (!common.cancelled && common.enabled && delivered != 0 && common.action != nullptr) {
-    if (dartboard::macos::Kernel* kernel = dartboard::macos::Kernel::current()) {
-      kernel->hash().add(kernel->timeline().now().value, dartboard::sim::TraceKind::kInterruptDelivered, index, delivered);
-    }
     OSAction* action = common.action;   // the handler may replace it
     action->retain();
     source->InterruptOccurred(action, delivered, ticks_from_ns(time_ns));

@@ -45,7 +45,8 @@ class ScalarReply {
  public:
   ScalarReply(uint64_t* output, uint32_t* count)
       : output_(output), count_(count), room_(count != nullptr ? std::min(*count, kScalarsMax) : 0) {
-    for (uint32_t i = 0; i < room_; ++i) values_[i] = 0;
+    values_[0] = 0;   // most calls return one value; the rest is not worth a call to memset for it
+    if (room_ > 1) std::memset(&values_[1], 0, (room_ - 1) * sizeof values_[0]);
   }
   bool storable() const { return room_ == 0 || output_ != nullptr; }
   void prepare(MethodCall& call) {
@@ -54,7 +55,9 @@ class ScalarReply {
   }
   kern_return_t give(const MethodCall& call) {
     const uint32_t written = call.scalar_output_count;
-    for (uint32_t i = 0; i < std::min(written, room_); ++i) output_[i] = values_[i];
+    const uint32_t given = std::min(written, room_);
+    if (given != 0) output_[0] = values_[0];
+    if (given > 1) std::memcpy(&output_[1], &values_[1], (given - 1) * sizeof values_[0]);
     if (count_ != nullptr) *count_ = written;
     return written <= room_ ? KERN_SUCCESS : MIG_ARRAY_TOO_LARGE;
   }

@@ -44,6 +44,7 @@ void Context::attach(macos::Kernel* current) {
   timeline_ = &current->timeline();
   hash_ = &current->hash();
   calls_ = &current->calls();
+  panic_ = &current->panicked();
 }
 
 PortName Context::name_of(macos::RegistryEntry& entry) {
@@ -77,6 +78,7 @@ void Context::reset() {
   timeline_ = nullptr;
   hash_ = nullptr;
   calls_ = nullptr;
+  panic_ = nullptr;
   resetting_ = false;
 }
 

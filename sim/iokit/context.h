@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "base/inspect.h"
@@ -96,6 +97,7 @@ class Context {
   model::Timeline& timeline() { return *timeline_; }
   sim::TraceHash& hash() { return *hash_; }
   macos::CallStats& calls() { return *calls_; }
+  bool panicked() const { return panic_->has_value(); }
 
   /// Every name from the machine becomes invalid, connections are closed, messages dropped.
   void reset();
@@ -110,6 +112,7 @@ class Context {
   model::Timeline* timeline_ = nullptr;
   sim::TraceHash* hash_ = nullptr;
   macos::CallStats* calls_ = nullptr;
+  const std::optional<macos::Panic>* panic_ = nullptr;   ///< not null while there are connections
   HandleTable handles_;
   NotificationQueue notifications_;
   std::map<const macos::RegistryEntry*, PortName> entry_names_;   ///< looked up only, never walked
@@ -124,14 +127,15 @@ inline ConnectionObject* find_connection(Context& context, PortName name, io_ret
 io_return::Code wrong_name(PortName name);
 
 inline ConnectionObject* find_connection(Context& context, PortName name, io_return::Code* code) {
-  if (context.running_kernel(code) == nullptr) [[unlikely]] {
-    // Without a machine no name means anything.
-    if (*code == io_return::kNoDevice) *code = wrong_name(name);
-    return nullptr;
-  }
+  // A live connection implies its machine: the names of a kernel go when it shuts down. So the way of every register
+  // access asks for no more than the name, the panic and the service.
   auto* const connection = context.handles().find<ConnectionObject>(name, PortKind::kConnection);
   if (connection == nullptr) [[unlikely]] {
     *code = wrong_name(name);
+    return nullptr;
+  }
+  if (context.panicked()) [[unlikely]] {
+    *code = io_return::kNotResponding;
     return nullptr;
   }
   // The port outlives the service; the user client behind it is inactive (IOService::isInactive).
@@ -139,6 +143,7 @@ inline ConnectionObject* find_connection(Context& context, PortName name, io_ret
     *code = io_return::kOffline;
     return nullptr;
   }
+  *code = io_return::kSuccess;
   return connection;
 }
 

@@ -347,7 +347,7 @@ io_return::Code Mapper::map(Rid rid, const MemoryObject& memory, uint64_t offset
   m.parts.timeline.advance(m.config.map_ns);
   m.parts.hash.add(m.parts.timeline.now().value, sim::TraceKind::kMap,
                    m.parts.root | (device_reads ? 0x100u : 0u) | (device_writes ? 0x200u : 0u), mapping->iova.value,
-                   length, bytes, rid.value);
+                   length, rid.value);
   return io_return::kSuccess;
 }
 
@@ -361,7 +361,7 @@ bool Mapper::unmap(const Mapping& mapping) {
   const bool idle = m.drop(index);
   m.parts.timeline.advance(m.config.map_ns);
   m.parts.hash.add(m.parts.timeline.now().value, sim::TraceKind::kUnmap, m.parts.root, mapping.iova.value,
-                   mapping.length, mapping.page_bytes, mapping.rid.value);
+                   mapping.length, mapping.rid.value);
   return idle;
 }
 

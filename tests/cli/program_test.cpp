@@ -62,7 +62,7 @@ INSTANTIATE_TEST_SUITE_P(
     Program, RefusedRun,
     testing::Values(
         Refused{"NoCommand", {}, 2, "A subcommand is required"},
-        Refused{"UnknownCommand", {"fly"}, 2, "fly"},
+        Refused{"UnknownCommand", {"fly"}, 2, "dartboard: unknown command 'fly'; 'dartboard --help' shows what there is."},
         Refused{"NoFile", {"replay"}, 2, "FILE is required"},
         Refused{"UnknownOption", {"replay", "x", "--fast"}, 2, "--fast"},
         Refused{"MissingFile", {"replay", "/nowhere/x.jsonl.zst"}, 2,
@@ -201,12 +201,47 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return std::string(info.param.what); });
 
 TEST(Program, APageThatCannotBePlacedAsRecordedIsBadInput) {
-  // m4pro-tb5 maps 16 KiB pages below 4 GiB; the recording had 4 KiB pages above.
   const ProgramRun refused = run({"replay", shipped_session(), "--dext", "sim:m4pro-tb5"});
   EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_THAT(refused.err, HasSubstr("request 592: memory 0: page 0 and the 4095 after it cannot be placed at bus address "
-                                     "0x100000000 as recorded"));
+  EXPECT_THAT(refused.err, HasSubstr("request 592: memory 0: pages 0 to 4095 cannot be placed at bus address "
+                                     "0x100000000 as recorded: the IOVA window of m4pro-tb5 is 0x80000000 to "
+                                     "0xfff00000."));
   EXPECT_EQ(refused.out, "");
+}
+
+TEST(Program, TwoMemoriesCannotBeAtOnePlace) {
+  const std::string map = R"({"t":1,"cmd":"MAP_SYSMEM","a0":4096,"st":0,"r0":8,"ret":"0000000001000000")";
+  const ProgramRun refused = run({"replay", write_session("twice", map + ",\"r1\":0}\n" + map + ",\"r1\":1}\n")});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("request 1: memory 1: pages 0 to 0 cannot be placed at bus address 0x100000000 as "
+                                     "recorded: memory 0 is there."));
+}
+
+/// A guest that never maps the memory that the device writes to.
+std::vector<std::string> stray_dma(const std::string& profile) {
+  const std::string device = write_session(
+      "stray-device", R"({"t":1,"cmd":"CFG_WRITE","a0":4,"a1":2,"a2":6,"st":0})" "\n"
+                      R"({"t":1,"cmd":"MAP_SYSMEM","a0":16384,"st":0,"r0":32,"r1":0,"ret":")"
+                      "0000009000000000" "0010009000000000" "0020009000000000" "0030009000000000" "\"}\n"
+                      R"({"t":2,"cmd":"SYSMEM_READ","bar":0,"a0":0,"a1":4,"st":0,"r0":4,"ret":"01020304"})" "\n");
+  const std::string guest = write_session("stray-guest", R"({"t":1,"cmd":"CFG_WRITE","a0":4,"a1":2,"a2":6,"st":0})" "\n"
+                                                         R"({"t":1,"cmd":"PING","st":0})" "\n"
+                                                         R"({"t":2,"cmd":"PING","st":0})" "\n");
+  return {"replay", guest, "--device-session", device, "--dext", "sim:" + profile};
+}
+
+TEST(Program, APanicOfTheSimulatedMacIsReported) {
+  const ProgramRun replay = run(stray_dma("m4pro-tb5"));
+  EXPECT_EQ(replay.exit_code, 4) << replay.err;
+  EXPECT_THAT(replay.out, HasSubstr("the simulated Mac panicked"));
+  EXPECT_THAT(replay.out, HasSubstr("dart-fault"));
+}
+
+TEST(Program, AFaultThatTheHostSurvivesIsADivergenceOfTheDevice) {
+  const ProgramRun replay = run(stray_dma("linux-iommu"));
+  EXPECT_EQ(replay.exit_code, 1) << replay.err;
+  EXPECT_THAT(replay.out, HasSubstr("request 2 (device)"));
+  EXPECT_THAT(replay.out, HasSubstr("1 faults"));
 }
 
 TEST(Program, ProfilesListsThePlatforms) {

@@ -26,7 +26,9 @@ class DextDma : public Mac {
   static sim::Profile default_profile() { return *sim::load_profile("m4pro-tb5"); }
   /// 4 KiB pages, no guards, no limits.
   static sim::Profile wide_profile() {
-    sim::Profile wide = *sim::load_profile("linux-iommu");
+    const Result<sim::Profile> loaded = sim::load_profile("linux-iommu");
+    if (!loaded) ADD_FAILURE() << loaded.error().sentence;
+    sim::Profile wide = loaded ? *loaded : default_profile();
     wide.ports[0].mapper.mappings_max = 0;
     wide.ports[0].mapper.mapped_bytes_max = 0;
     wide.ports[0].mapper.policy = macos::IovaPolicy::kFirstFit;

@@ -12,6 +12,7 @@ class DextInterrupts : public Mac {
  protected:
   void ready(const model::TestEndpointOptions& options = {}) {
     boot(options);
+    connect_interrupts();
     connection_.emplace_back(open());
     ASSERT_EQ(client().claim(), kSuccess);
     const Answer answer = client().call(kSelectorSetupInterrupts, {}, 1);
@@ -197,6 +198,12 @@ TEST_F(DextReset, FlrIfThereIsOne) { check({}, true, false); }
 TEST_F(DextReset, HotResetWithoutFlr) {
   model::TestEndpointOptions options;
   options.flr = false;
+  check(options, true, true);
+}
+
+TEST_F(DextReset, HotResetIfTheDeviceDoesNotComeBackFromFlr) {
+  model::TestEndpointOptions options;
+  options.flr_fails = true;
   check(options, true, true);
 }
 

@@ -27,7 +27,10 @@ class MapperTest : public RigTest {
   void boot_with(MapperConfig config) {
     sim::Profile profile = test_profile();
     profile.ports[0].mapper = config;
-    profile.ports[0].root.dart.page_shift = config.page_bytes == 4096 ? 12 : 14;
+    if (config.page_bytes == 4096) {
+      profile.ports[0].root.dart.page_shift = 12;
+      profile.ports[0].root.dart.va_width = 39;  // what three tables of 4 KiB reach
+    }
     boot(profile);
   }
   io_return::Code map(const Ref<MemoryObject>& memory, Mapper::Mapping* mapping, uint64_t offset = 0,

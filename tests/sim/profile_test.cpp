@@ -152,7 +152,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadProfile{"WindowOnDoorbell", "0x80000000 0x7ff00000", "0x80000000 0x80000000", "MSI doorbell"},
         BadProfile{"WindowAboveDart", "0x80000000 0x7ff00000", "0x1000000000 0x7ff00000", "above what dart/va-width"},
         BadProfile{"WindowWraps", "0x80000000 0x7ff00000", "0x80000000 0xffffffffffffc000", "wraps"},
-        BadProfile{"WindowOverMmio", "0x80000000 0x7ff00000", "0x70000000 0x10000000", "overlaps an MMIO window"},
+        BadProfile{"WindowOverMmio", "0x80000000 0x7ff00000", "0x20000000 0x60000000", "overlaps an MMIO window"},
         BadProfile{"BudgetAboveWindow", "<0x60000000>", "<0x80000000>", "more than the window holds"},
         BadProfile{"WindowsOverlap", "0x40000000 0x40000000", "0x30000000 0x50000000", "overlap"},
         BadProfile{"InboundTooNarrow", "inbound-address-bits = <64>;", "inbound-address-bits = <31>;", "expected 32 to 64"},

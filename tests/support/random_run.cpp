@@ -54,7 +54,7 @@ class Run {
 
   // Refusals are outcomes of a random run like any other; they are part of what must repeat.
   void note(bool good) { world_.machine().hash().add(0, sim::TraceKind::kMark, good ? 1 : 0, ++operations_); }
-  void note(uint64_t value) { world_.machine().hash().add(0, sim::TraceKind::kMark, 2, ++operations_, value); }
+  void note_value(uint64_t value) { world_.machine().hash().add(0, sim::TraceKind::kMark, 2, ++operations_, value); }
 
   void config_read() {
     const unsigned width = 1u << pick(3);
@@ -62,7 +62,7 @@ class Run {
     const auto r = device_.read(Region::kConfig, pick(256 / width) * width, std::span(data).first(width));
     uint32_t value = 0;
     std::memcpy(&value, data.data(), sizeof value);
-    note(uint64_t{value} << 1 | (r ? 1 : 0));
+    note_value(uint64_t{value} << 1 | (r ? 1 : 0));
   }
   void config_write() {
     const unsigned width = 1u << pick(3);
@@ -72,7 +72,7 @@ class Run {
     if (offset < 8 && offset + width > 4) return note(false);
     note(device_.write(Region::kConfig, offset, std::as_bytes(std::span(&value, 1)).first(width)).has_value());
   }
-  void register_read() { note(world_.read32(pick(0x200 / 4) * 4)); }
+  void register_read() { note_value(world_.read32(pick(0x200 / 4) * 4)); }
   void register_write() { world_.write32(reg::kRam + pick(64) * 4, static_cast<uint32_t>(pick(uint64_t{1} << 32))); }
   void memory_access() {
     const uint64_t offset = pick(4 * kSlotBytes / 8) * 8;
@@ -81,14 +81,14 @@ class Run {
       note(device_.write(Region::kBar2, offset, std::as_bytes(std::span(&value, 1))).has_value());
     } else {
       (void)device_.read(Region::kBar2, offset, std::as_writable_bytes(std::span(&value, 1)));
-      note(value);
+      note_value(value);
     }
   }
   void map() {
     const uint64_t slot = pick(kSlots);
     const auto mapping = device_.dma_map(slot, guest_memory() + slot * kSlotBytes, kSlotBytes);
     if (mapping) iova_[slot] = mapping->iova, live_[slot] = true;
-    note(mapping ? mapping->iova.value : 0);
+    note_value(mapping ? mapping->iova.value : 0);
   }
   void unmap() {
     const uint64_t slot = pick(kSlots);
@@ -110,12 +110,12 @@ class Run {
     world_.write32(reg::kControl, static_cast<uint32_t>(pick(4)));
     world_.write32(reg::kDmaCommand, to_host ? 2 : 1);
     world_.machine().timeline().advance(1'000);
-    note(world_.read32(reg::kStatus));
+    note_value(world_.read32(reg::kStatus));
     world_.write32(reg::kStatus, 0xe);
   }
   void interrupts() {
     const uint32_t start = static_cast<uint32_t>(pick(8));
-    const std::vector<backend::IrqSink> sinks(1 + pick(4), [this](uint32_t vector) { note(uint64_t{vector} + 1000); });
+    const std::vector<backend::IrqSink> sinks(1 + pick(4), [this](uint32_t vector) { note_value(uint64_t{vector} + 1000); });
     const auto action = static_cast<backend::IrqAction>(pick(3));
     const auto count = static_cast<uint32_t>(sinks.size());
     const bool trigger = action == backend::IrqAction::kTrigger;
@@ -127,7 +127,10 @@ class Run {
     world_.write32(reg::kRaise, static_cast<uint32_t>(pick(8)));
     device_.pump();
   }
-  void reset() { note(device_.reset().has_value()); }
+  void reset() {
+    note(device_.reset().has_value());
+    world_.enable();
+  }
 
   World& world_;
   backend::PassthroughDevice& device_;

@@ -43,6 +43,12 @@ void World::open() {
   auto device = backend::PassthroughDevice::open(std::move(*client), budget);
   if (!device) die("backend", device.error());
   device_ = std::move(*device);
+  enable();
+}
+
+void World::enable() {
+  const uint16_t command = 0x0006;
+  (void)device_->write(backend::Region::kConfig, 4, std::as_bytes(std::span(&command, 1)));
 }
 
 void World::restart(uint64_t seed) {

@@ -31,6 +31,9 @@ class World {
     if (device_ == nullptr) open();
   }
 
+  /// What a guest driver does first: memory decode and bus master on. After open and after each reset.
+  void enable();
+
   uint32_t read32(uint64_t offset);                    ///< BAR0 register
   void write32(uint64_t offset, uint32_t value);
   void write64(uint64_t offset, uint64_t value);

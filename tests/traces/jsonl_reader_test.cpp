@@ -190,6 +190,17 @@ TEST(JsonlReader, DeepJsonStopsAtTheFirstLevelThatIsWrong) {
   EXPECT_THAT(sentence_of("{\"data\":" + std::string(1'000'000, '[')), HasSubstr("field 'data': is an array"));
 }
 
+TEST(JsonlReader, ALineThatMakesNoSenseInADamagedFileIsDamage) {
+  std::string lines;
+  for (int i = 0; i < 2000; ++i) lines += std::string(kRead) + "\n";
+  lines += "{nonsense\n";
+  std::string packed = zstd(lines);
+  packed.back() = static_cast<char>(packed.back() ^ 1);   // the checksum
+  const auto session = read_jsonl(write_file("damaged.jsonl.zst", packed), small_device());
+  ASSERT_FALSE(session);
+  EXPECT_THAT(session.error().sentence, HasSubstr("damaged.jsonl.zst: the compressed data is corrupt after line"));
+}
+
 TEST(JsonlReader, LimitsAreKept) {
   struct Case {
     const char* what;

@@ -238,7 +238,7 @@ TEST(Replay, WhateverTheReaderAcceptsCanBeReplayed) {
   };
   constexpr std::string_view kAlphabet = "0123456789abcdef\"{}[]:,-.MIORWDASYBTEFGPN \n";
   unsigned accepted = 0;
-  for (int i = 0; i < 2000; ++i) {
+  for (int i = 0; i < 1000; ++i) {
     std::string lines = kOneOfEach;
     for (uint32_t changes = 1 + draw(2); changes > 0; --changes) {
       const size_t at = draw(static_cast<uint32_t>(lines.size()));
@@ -258,7 +258,7 @@ TEST(Replay, WhateverTheReaderAcceptsCanBeReplayed) {
     ASSERT_TRUE(infer_device_events(&*session));
     EXPECT_EQ(replay_on_fake(*session, *session).requests, session->requests);
   }
-  EXPECT_GT(accepted, 40u) << "the changes are too wild to test anything";
+  EXPECT_GT(accepted, 20u) << "the changes are too wild to test anything";
 }
 
 TEST(ProbeQuery, MatchesVendorClassAndAnyFilter) {
