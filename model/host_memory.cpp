@@ -27,10 +27,23 @@ uint64_t units_for(uint64_t bytes) {
   return bytes / kWiringBytes + (bytes % kWiringBytes != 0 ? 1 : 0);
 }
 
+// Blocks of one wiring unit (page tables, IRQ pages) come and go with every run: some are kept for the next.
+constexpr size_t kSpareBlocksMax = 64;
+std::vector<std::byte*>& spare_blocks() {
+  static auto* const list = new std::vector<std::byte*>;
+  return *list;
+}
+
 // A kernel block is aligned to kWiringBytes here too: tasks map it by whole pages.
 std::byte* new_block(uint64_t bytes) {
   if (bytes < kLazyBlockBytes) {
-    void* block = std::aligned_alloc(kWiringBytes, bytes);
+    void* block = nullptr;
+    if (bytes == kWiringBytes && !spare_blocks().empty()) {
+      block = spare_blocks().back();
+      spare_blocks().pop_back();
+    } else {
+      block = std::aligned_alloc(kWiringBytes, bytes);
+    }
     if (block != nullptr) std::memset(block, 0, bytes);
     return static_cast<std::byte*>(block);
   }
@@ -44,7 +57,11 @@ std::byte* new_block(uint64_t bytes) {
 
 void delete_block(std::byte* block, uint64_t bytes) {
   if (bytes < kLazyBlockBytes) {
-    std::free(block);
+    if (bytes == kWiringBytes && block != nullptr && spare_blocks().size() < kSpareBlocksMax) {
+      spare_blocks().push_back(block);
+    } else {
+      std::free(block);
+    }
     return;
   }
   std::byte* raw;

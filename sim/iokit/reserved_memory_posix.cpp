@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <map>
+#include <vector>
 
 #include "base/types.h"
 #include "sim/iokit/reserved_memory.h"
@@ -30,6 +31,17 @@ std::map<uint64_t, uint64_t>& pages() {
   return *given;
 }
 
+// Reserved ranges cost no memory: a few are kept for the next connection, because a machine that is reset ten thousand
+// times a second maps the same BARs each time.
+constexpr size_t kSparesMax = 16;
+struct Spare {
+  uint64_t address, length;
+};
+std::vector<Spare>& spares() {
+  static auto* const list = new std::vector<Spare>;
+  return *list;
+}
+
 }  // namespace
 
 uint64_t page_bytes() {
@@ -37,9 +49,25 @@ uint64_t page_bytes() {
   return bytes;
 }
 
-uint64_t reserve(uint64_t length) { return map_pages(length, PROT_NONE); }
+uint64_t reserve(uint64_t length) {
+  std::vector<Spare>& list = spares();
+  for (size_t i = list.size(); i-- > 0;) {
+    if (list[i].length != length) continue;
+    const uint64_t address = list[i].address;
+    list[i] = list.back();
+    list.pop_back();
+    return address;
+  }
+  return map_pages(length, PROT_NONE);
+}
 
-void release_reserved(uint64_t address, uint64_t length) { unmap_pages(address, length); }
+void release_reserved(uint64_t address, uint64_t length) {
+  if (address != 0 && spares().size() < kSparesMax) {
+    spares().push_back({address, length});
+  } else {
+    unmap_pages(address, length);
+  }
+}
 
 uint64_t allocate_pages(uint64_t length) {
   const uint64_t address = map_pages(length, PROT_READ | PROT_WRITE);

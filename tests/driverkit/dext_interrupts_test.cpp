@@ -12,7 +12,6 @@ class DextInterrupts : public Mac {
  protected:
   void ready(const model::TestEndpointOptions& options = {}) {
     boot(options);
-    connect_interrupts();
     connection_.emplace_back(open());
     ASSERT_EQ(client().claim(), kSuccess);
     const Answer answer = client().call(kSelectorSetupInterrupts, {}, 1);

@@ -109,12 +109,6 @@ class Mac : public testing::Test {
     const Result<void> on = sim::Machine::instance().power_on(what);
     ASSERT_TRUE(on) << on.error().sentence;
   }
-  /// Boots again with the root complex's interrupts going to the kernel, whoever configured it before.
-  void connect_interrupts() {
-    sim::Machine& machine = sim::Machine::instance();
-    machine.root(0).configure(profile_.ports[0].root, nullptr, machine.kernel().platform());
-    ASSERT_TRUE(machine.reset());
-  }
 
   macos::Kernel& kernel() { return sim::Machine::instance().kernel(); }
   void run() { ASSERT_TRUE(kernel().executor().run_until_idle()); }

@@ -417,7 +417,6 @@ class InterruptSource : public Runtime {
  protected:
   void boot_with_source() {
     boot();
-    connect_interrupts();
     device_ = OSDynamicCast(IOPCIDevice, probe()->GetProvider());
     ASSERT_NE(device_, nullptr);
     ASSERT_EQ(device_->Open(probe()), kIOReturnSuccess);

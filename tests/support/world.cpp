@@ -16,11 +16,12 @@ namespace {
 
 }  // namespace
 
-World::World(std::string_view profile_name, const model::TestEndpointOptions& options)
+World::World(std::string_view profile_name, const model::TestEndpointOptions& options, size_t ports_max)
     : machine_(sim::Machine::instance()), endpoint_(options) {
   Result<sim::Profile> profile = sim::load_profile(profile_name);
   if (!profile) die("profile", profile.error());
   profile_ = *profile;
+  if (profile_.ports.size() > ports_max) profile_.ports.resize(ports_max);
   sim::PowerOn what;
   what.profile = &profile_;
   what.devices = {&endpoint_};

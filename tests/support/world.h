@@ -15,7 +15,8 @@ namespace dartboard::support {
 /// A powered-on machine with a test endpoint in its first slot and the device opened through every layer.
 class World {
  public:
-  explicit World(std::string_view profile_name, const model::TestEndpointOptions& options = {});
+  /// `ports_max`: how many of the profile's ports this machine has.
+  explicit World(std::string_view profile_name, const model::TestEndpointOptions& options = {}, size_t ports_max = 4);
   ~World();
 
   /// Power-on reset of everything (services, hardware, host memory, time), then the device is opened again.
