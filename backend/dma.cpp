@@ -43,15 +43,19 @@ uint64_t DmaAccount::pages_bytes(uint64_t base, uint64_t size) const {
 }
 
 Result<void> DmaAccount::reserve(uint64_t bytes, uint64_t released_bytes, uint64_t released_mappings,
-                                 const std::string& what) {
+                                 std::optional<uint64_t> key) {
   const uint64_t used_bytes = use_.bytes - released_bytes, used_mappings = use_.mappings - released_mappings;
+  // Words only when there is something to say: this is on the path of every map.
+  const auto what = [&] {
+    return key ? fmt::format("mapping key {:#x}", *key) : fmt::format("DMA buffer of {}", bytes_text(bytes));
+  };
   if (bytes > budget_.bytes_max || used_bytes > budget_.bytes_max - bytes) {
     ++use_.refusals;
     return fail(
         ErrorName::kBudgetBytes,
         fmt::format("{}: the byte budget is {}, {} are mapped and {} more are needed (whole pages of {}); unmap "
                     "something or give the guest a smaller pool",
-                    what, bytes_text(budget_.bytes_max), bytes_text(used_bytes), bytes_text(bytes),
+                    what(), bytes_text(budget_.bytes_max), bytes_text(used_bytes), bytes_text(bytes),
                     bytes_text(budget_.page_bytes)));
   }
   if (used_mappings >= budget_.mappings_max) {
@@ -59,7 +63,7 @@ Result<void> DmaAccount::reserve(uint64_t bytes, uint64_t released_bytes, uint64
     return fail(ErrorName::kBudgetMappings,
                 fmt::format("{}: the mapping budget is {}, {} are mapped and 1 more is needed; unmap something or map "
                             "larger ranges",
-                            what, budget_.mappings_max, used_mappings));
+                            what(), budget_.mappings_max, used_mappings));
   }
   use_.bytes = used_bytes + bytes;
   use_.mappings = used_mappings + 1;
@@ -81,39 +85,36 @@ Result<DmaMapping> DmaAccount::map(uint64_t key, void* base, uint64_t size) {
     return fail(ErrorName::kBadArgument,
                 fmt::format("mapping key {:#x}: {} bytes at {:#x} wrap around", key, size, address));
   }
-  const auto [entry, inserted] = mappings_.try_emplace(key, 0);
-  if (!inserted) {
+  if (mappings_.find(key) != nullptr) {
     return fail(ErrorName::kBusy, fmt::format("mapping key {:#x}: it is mapped already; unmap it first", key));
   }
   const uint64_t bytes = pages_bytes(address, size);
-  if (auto reserved = reserve(bytes, 0, 0, fmt::format("mapping key {:#x}", key)); !reserved) {
-    mappings_.erase(entry);
+  if (auto reserved = reserve(bytes, 0, 0, key); !reserved) {
     return tl::unexpected(reserved.error());
   }
   const auto region = client_.register_dma_region(key, base, size);
   if (!region) {
     give_back(bytes);
-    mappings_.erase(entry);
     return tl::unexpected(because(fmt::format("mapping {} at key {:#x}", bytes_text(size), key), region.error(),
                                   mapper_name(region.error())));
   }
-  entry->second = bytes;
+  mappings_.insert(key, bytes);
   use_.bytes_peak = std::max(use_.bytes_peak, use_.bytes);
   use_.mappings_peak = std::max(use_.mappings_peak, use_.mappings);
   return DmaMapping{key, region->iova, size};
 }
 
 Result<void> DmaAccount::unmap(uint64_t key) {
-  const auto entry = mappings_.find(key);
-  if (entry == mappings_.end()) {
+  const uint64_t* counted = mappings_.find(key);
+  if (counted == nullptr) {
     return fail(ErrorName::kNotFound, fmt::format("unmapping key {:#x}: nothing is mapped there", key));
   }
   const auto unregistered = client_.unregister_dma_region(key);
   const bool already_away = !unregistered && client_.gone();
   const bool unknown_below = !unregistered && unregistered.error().io_return == io_return::kNotFound;
   if (unregistered || already_away || unknown_below) {
-    give_back(entry->second);
-    mappings_.erase(entry);
+    give_back(*counted);
+    mappings_.erase(key);
   }
   // A dext that is gone has unmapped everything: what was asked is so.
   if (unregistered || already_away) return {};
@@ -128,8 +129,7 @@ Result<dext::DmaBuffer> DmaAccount::allocate_buffer(uint64_t size, uint64_t alig
   }
   const uint64_t bytes = pages_bytes(0, size);
   const BudgetUse before = use_;
-  const auto reserved = reserve(bytes, buffer_bytes_.value_or(0), buffer_bytes_ ? 1 : 0,
-                                fmt::format("DMA buffer of {}", bytes_text(size)));
+  const auto reserved = reserve(bytes, buffer_bytes_.value_or(0), buffer_bytes_ ? 1 : 0, std::nullopt);
   if (!reserved) return tl::unexpected(reserved.error());
   if (buffer_bytes_) {
     // The dext would free the old one itself; doing it first says which of the two calls failed.
@@ -163,11 +163,7 @@ Result<void> DmaAccount::free_buffer() {
 }
 
 void DmaAccount::release_all() {
-  std::vector<uint64_t> keys;
-  keys.reserve(mappings_.size());
-  for (const auto& [key, bytes] : mappings_) keys.push_back(key);
-  std::sort(keys.begin(), keys.end());
-  for (const uint64_t key : keys) {
+  for (const uint64_t key : mappings_.keys()) {
     if (client_.gone()) break;
     (void)client_.unregister_dma_region(key);
   }

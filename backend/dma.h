@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <unordered_map>
 
+#include "backend/key_table.h"
 #include "backend/passthrough_device.h"
 #include "base/error.h"
 #include "base/inspect.h"
@@ -36,24 +36,17 @@ class DmaAccount {
   void inspect(InspectNode& node) const;
 
  private:
-  struct KeyHash {  // guest addresses share their low bits: mix them (splitmix64's finaliser)
-    size_t operator()(uint64_t key) const noexcept {
-      key = (key ^ (key >> 30)) * 0xbf58476d1ce4e5b9;
-      key = (key ^ (key >> 27)) * 0x94d049bb133111eb;
-      return static_cast<size_t>(key ^ (key >> 31));
-    }
-  };
-
   /// Bytes a mapping takes in the mapper: whole pages around [base, base+size).
   uint64_t pages_bytes(uint64_t base, uint64_t size) const;
-  Result<void> reserve(uint64_t bytes, uint64_t released_bytes, uint64_t released_mappings, const std::string& what);
+  Result<void> reserve(uint64_t bytes, uint64_t released_bytes, uint64_t released_mappings,
+                       std::optional<uint64_t> key);
   void give_back(uint64_t bytes);
 
   dext::Client& client_;
   const Budget budget_;
   BudgetUse use_;
-  std::unordered_map<uint64_t, uint64_t, KeyHash> mappings_;  ///< key -> counted bytes; never iterated to decide
-  std::optional<uint64_t> buffer_bytes_;                      ///< counted bytes of the DMA buffer
+  KeyTable mappings_;                     ///< key -> counted bytes
+  std::optional<uint64_t> buffer_bytes_;  ///< counted bytes of the DMA buffer
 };
 
 }  // namespace dartboard::backend

@@ -6,7 +6,8 @@ namespace dartboard::bench {
 support::World& worlds() {
   static support::World* const world = [] {
     model::TestEndpointOptions options;
-    options.msix_vectors = 8;   // what an NVMe controller or a GPU of the field asks for on few queues
+    options.msix_vectors = 8;              // a device with a few queues
+    options.memory_bytes = 64 * kKiB;      // what the random run uses of it
     return new support::World("m4pro-tb5", options, 1);
   }();
   world->restart(1);

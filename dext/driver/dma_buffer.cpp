@@ -24,7 +24,7 @@ kern_return_t AllocateDMABuffer(VFIOUserPCIUserClient* client, uint64_t size, ui
     VFIO_LOG("DMA buffer of %llu bytes refused: %#x", static_cast<unsigned long long>(size), result);
     DMARegions& regions = client->ivars->regions;
     if (buffer.command != nullptr && regions.poisoned_count < kPoisonedMax) {
-      regions.poisoned[regions.poisoned_count++] = {buffer.memory, buffer.command};   // freed when there is room
+      regions.poisoned[regions.poisoned_count++] = {buffer.memory, buffer.command};  // freed when there is room
     } else {
       OSSafeReleaseNULL(buffer.command);
       OSSafeReleaseNULL(buffer.memory);

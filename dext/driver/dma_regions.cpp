@@ -1,7 +1,7 @@
 // dext/driver/dma_regions.cpp - client memory that the device reaches: register, unregister, probe.
 //
-// A region is cut into chunks of at most 1.5 GiB, because the mapper of a Mac has about that much; each must come back as
-// one full-length segment, or nothing of the region stays.
+// A region is cut into chunks of at most 1.5 GiB, because the mapper of a Mac has about that much; each must come back
+// as one full-length segment, or nothing of the region stays.
 #include <DriverKit/IOMemoryMap.h>
 
 #include "dext/driver/driver_state.h"
@@ -64,8 +64,8 @@ kern_return_t MakeChunk(VFIOUserPCIUserClient* client, uint64_t address, uint64_
                         uint64_t* bus_address) {
   DMARegions& regions = client->ivars->regions;
   const IOAddressSegment segment = {address, size};
-  kern_return_t result = client->CreateMemoryDescriptorFromClient(
-      kIOMemoryDirectionInOut | kIOMemoryDisableCopyOnWrite, 1, &segment, &chunk->memory);
+  kern_return_t result = client->CreateMemoryDescriptorFromClient(kIOMemoryDirectionInOut | kIOMemoryDisableCopyOnWrite,
+                                                                  1, &segment, &chunk->memory);
   if (result != kIOReturnSuccess) return result;
   IODMACommand* poisoned = nullptr;
   result = PrepareSingleSegment(client->ivars->pci, chunk->memory, size, &chunk->command, &poisoned, bus_address);
@@ -97,7 +97,7 @@ kern_return_t PrepareSingleSegment(IOPCIDevice* pci, IOMemoryDescriptor* memory,
   kern_return_t result = IODMACommand::Create(pci, kIODMACommandCreateNoOptions, &specification, &made);
   if (result != kIOReturnSuccess) return result;
   uint64_t flags = 0;
-  uint32_t count = 32;   // always the whole array: see IODMACommand.iig's generated code
+  uint32_t count = 32;  // always the whole array: see IODMACommand.iig's generated code
   IOAddressSegment segments[32];
   result = made->PrepareForDMA(kIODMACommandPrepareForDMANoOptions, memory, 0, length, &flags, &count, segments);
   if (result != kIOReturnSuccess) {

@@ -19,10 +19,10 @@ struct DMAChunk {
 struct DMARegion {
   uint64_t key;
   uint64_t size;
-  uint64_t first_address;   ///< bus address of the first chunk
-  uint32_t chunk_count;     ///< 0: the slot is free
-  DMAChunk one;             ///< the chunk of a region that has one
-  DMAChunk* many;           ///< otherwise its chunks
+  uint64_t first_address;  ///< bus address of the first chunk
+  uint32_t chunk_count;    ///< 0: the slot is free
+  DMAChunk one;            ///< the chunk of a region that has one
+  DMAChunk* many;          ///< otherwise its chunks
 };
 
 /// A command whose PrepareForDMA failed keeps its descriptor for ever on a Mac, unless a later preparation of the same
@@ -30,8 +30,8 @@ struct DMARegion {
 inline constexpr uint32_t kPoisonedMax = 16;
 
 struct DMARegions {
-  DMARegion* slots;         ///< null while empty
-  uint32_t capacity;        ///< power of two
+  DMARegion* slots;   ///< null while empty
+  uint32_t capacity;  ///< power of two
   uint32_t count;
   DMAChunk poisoned[kPoisonedMax];
   uint32_t poisoned_count;
@@ -48,4 +48,6 @@ DMARegion* InsertRegion(DMARegions& regions, uint64_t key);
 void EraseRegion(DMARegions& regions, DMARegion* region);
 void FreeRegionTable(DMARegions& regions);
 
-inline DMAChunk* Chunks(DMARegion* region) { return region->chunk_count == 1 ? &region->one : region->many; }
+inline DMAChunk* Chunks(DMARegion* region) {
+  return region->chunk_count == 1 ? &region->one : region->many;
+}

@@ -104,7 +104,7 @@ void VFIOUserPCIDriver::Unclaim() {
 bool VFIOUserPCIDriver::StopBusMaster() {
   uint16_t command = 0xffff;
   ivars->pci->ConfigurationRead16(kIOPCIConfigurationOffsetCommand, &command);
-  if (command == 0xffff || (command & kIOPCICommandBusMaster) == 0) return false;   // gone, or off already
+  if (command == 0xffff || (command & kIOPCICommandBusMaster) == 0) return false;  // gone, or off already
   ivars->pci->ConfigurationWrite16(kIOPCIConfigurationOffsetCommand,
                                    static_cast<uint16_t>(command & ~kIOPCICommandBusMaster));
   return true;

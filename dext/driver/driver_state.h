@@ -17,15 +17,15 @@ inline constexpr uint32_t kBarCount = 6;
 inline constexpr uint32_t kVectorWords = kDartboardVectorsMax / 64;
 
 struct VFIOUserPCIDriver_IVars {
-  IOPCIDevice* pci;                        ///< the provider
+  IOPCIDevice* pci;  ///< the provider
   DeviceIdentity identity;
-  uint32_t claims;                         ///< clients that claimed; the device is open while there are any
-  IOMemoryDescriptor* bars[kBarCount];     ///< retained; shared with clients that did not claim
+  uint32_t claims;                      ///< clients that claimed; the device is open while there are any
+  IOMemoryDescriptor* bars[kBarCount];  ///< retained; shared with clients that did not claim
 };
 
 /// The one DMA buffer of a client.
 struct DMABuffer {
-  IOBufferMemoryDescriptor* memory;        ///< null: none
+  IOBufferMemoryDescriptor* memory;  ///< null: none
   IODMACommand* command;
   uint64_t size;
   uint64_t flags;
@@ -36,15 +36,15 @@ struct DMABuffer {
 struct Interrupts {
   IODispatchQueue* queue;
   IOBufferMemoryDescriptor* page;
-  volatile uint64_t* pending;              ///< in the page: set by the dext, cleared by the client
-  volatile uint64_t* enabled;              ///< in the page: written by the client or by SetIRQMask
-  uint32_t count;                          ///< vectors registered; 0: not set up
-  OSAction* waiting;                       ///< WaitInterrupt's completion, retained
+  volatile uint64_t* pending;  ///< in the page: set by the dext, cleared by the client
+  volatile uint64_t* enabled;  ///< in the page: written by the client or by SetIRQMask
+  uint32_t count;              ///< vectors registered; 0: not set up
+  OSAction* waiting;           ///< WaitInterrupt's completion, retained
   IOInterruptDispatchSource* sources[kDartboardVectorsMax];
 };
 
 struct VFIOUserPCIUserClient_IVars {
-  VFIOUserPCIDriver* driver;               ///< the provider; outlives its clients
+  VFIOUserPCIDriver* driver;  ///< the provider; outlives its clients
   IOPCIDevice* pci;
   bool claimed;
   DMABuffer buffer;

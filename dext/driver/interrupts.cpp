@@ -35,9 +35,11 @@ kern_return_t RegisterVector(VFIOUserPCIUserClient* client, uint32_t vector) {
     result = source->SetHandler(action);
   }
   if (result == kIOReturnSuccess) result = source->SetEnable(true);
-  OSSafeReleaseNULL(action);   // the source keeps it
+  OSSafeReleaseNULL(action);  // the source keeps it
   if (result != kIOReturnSuccess) {
-    source->Cancel(^{ source->release(); });
+    source->Cancel(^{
+      source->release();
+    });
     return result;
   }
   interrupts.sources[vector] = source;
@@ -135,7 +137,10 @@ void TeardownInterrupts(VFIOUserPCIUserClient* client) {
     IOInterruptDispatchSource* source = interrupts.sources[i];
     interrupts.sources[i] = nullptr;
     // Asynchronous: the source must live until its queue has seen the cancel.
-    if (source != nullptr) source->Cancel(^{ source->release(); });
+    if (source != nullptr)
+      source->Cancel(^{
+        source->release();
+      });
   }
   interrupts.count = 0;
   interrupts.pending = interrupts.enabled = nullptr;
@@ -149,7 +154,7 @@ void IMPL(VFIOUserPCIUserClient, InterruptOccurred) {
   Interrupts& interrupts = ivars->interrupts;
   const uint32_t vector = *static_cast<const uint32_t*>(action->GetReference());
   if (vector >= interrupts.count) return;
-  (void)count;   // several interrupts of one vector are one bit
+  (void)count;  // several interrupts of one vector are one bit
   (void)time;
   const uint64_t bit = 1ull << (vector % 64);
   if ((__atomic_load_n(&interrupts.enabled[vector / 64], __ATOMIC_ACQUIRE) & bit) == 0) return;

@@ -8,8 +8,8 @@ using Arguments = IOUserClientMethodArguments;
 
 struct Method {
   kern_return_t (*call)(Client* client, const uint64_t* in, uint64_t* out, Arguments* arguments);
-  uint32_t inputs;    ///< exactly
-  uint32_t outputs;   ///< at least; that many are written
+  uint32_t inputs;   ///< exactly
+  uint32_t outputs;  ///< at least; that many are written
 };
 
 kern_return_t CallGetIdentity(Client* client, const uint64_t*, uint64_t* out, Arguments*) {
@@ -166,7 +166,7 @@ kern_return_t IMPL(VFIOUserPCIUserClient, Stop) {
     FreeDMABuffer(this);
     ReleaseAllDMARegions(this);
     if (ivars->claimed) ivars->driver->Unclaim();
-    if (was_master) ivars->driver->ResumeBusMaster();   // others may still use the device
+    if (was_master) ivars->driver->ResumeBusMaster();  // others may still use the device
     ivars->claimed = false;
     ivars->driver = nullptr;
   }

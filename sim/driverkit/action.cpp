@@ -12,7 +12,7 @@
 #include "sim/driverkit/internal.h"
 #include "sim/driverkit/service.h"
 
-using namespace dartboard::driverkit;   // NOLINT: implements Apple's global names
+using namespace dartboard::driverkit;  // NOLINT: implements Apple's global names
 
 namespace {
 
@@ -26,7 +26,7 @@ void reclaim_action(OSMetaClassBase* object) {
 [[maybe_unused]] const bool reclaim_set = (gOSActionMetaClassObject.reclaim = reclaim_action, true);
 
 OSAction* make_action(OSObject* target, uint64_t target_msgid, uint64_t msgid, size_t reference_bytes) {
-  constexpr size_t kReferenceBytesMax = 64 * 1024;   // "size of the reference" is a struct, not a buffer
+  constexpr size_t kReferenceBytesMax = 64 * 1024;  // "size of the reference" is a struct, not a buffer
   if (reference_bytes > kReferenceBytesMax) return nullptr;
   OSAction* action = OSTypeAlloc(OSAction);
   action->ivars = new OSAction_IVars();
@@ -72,7 +72,9 @@ void OSAction::free() {
   OSObject::free();
 }
 
-void* OSAction::GetReference() { return ivars->reference; }
+void* OSAction::GetReference() {
+  return ivars->reference;
+}
 
 kern_return_t OSAction::Cancel(OSActionCancelHandler handler) {
   ivars->cancelled = true;
@@ -92,6 +94,6 @@ kern_return_t OSAction::SetAbortedHandler(OSActionAbortedHandler handler) {
 }
 
 void OSAction::Aborted_Impl() {
-  ivars->completion.reset();   // the client's asynchronous reference goes without a message
+  ivars->completion.reset();  // the client's asynchronous reference goes without a message
   if (ivars->aborted != nullptr) ivars->aborted();
 }

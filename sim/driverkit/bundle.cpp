@@ -18,7 +18,9 @@ Bundle::Bundle(const char* identifier, const PlistValue& personalities)
   *link = this;
 }
 
-Bundle* Bundle::first() { return bundles; }
+Bundle* Bundle::first() {
+  return bundles;
+}
 
 bool set_dext_enabled(std::string_view bundle_identifier, bool enabled) {
   for (Bundle* b = bundles; b != nullptr; b = b->next()) {

@@ -14,11 +14,11 @@ namespace dartboard::driverkit {
 
 struct PlistValue {
   enum Kind : uint8_t { kString, kInteger, kBoolean, kData, kArray, kDictionary };
-  const char* key;               ///< in a dictionary
+  const char* key;  ///< in a dictionary
   Kind kind;
-  std::string_view text;         ///< kString, kData
-  uint64_t number;               ///< kInteger, kBoolean
-  const PlistValue* children;    ///< kArray, kDictionary
+  std::string_view text;       ///< kString, kData
+  uint64_t number;             ///< kInteger, kBoolean
+  const PlistValue* children;  ///< kArray, kDictionary
   size_t count;
 
   /// The dictionary's value for `name`, or null.

@@ -7,20 +7,22 @@
 #include <DriverKit/OSCollections.h>
 
 struct OSArray_IVars {
-  std::vector<OSObject*> objects;   ///< retained
+  std::vector<OSObject*> objects;  ///< retained
 };
 struct OSDictionary_IVars {
-  std::vector<std::pair<OSString*, OSObject*>> entries;   ///< both retained; in order of insertion
+  std::vector<std::pair<OSString*, OSObject*>> entries;  ///< both retained; in order of insertion
 };
 
 namespace {
 
-void reclaim_array(OSMetaClassBase* object) { delete std::exchange(static_cast<OSArray*>(object)->ivars, nullptr); }
+void reclaim_array(OSMetaClassBase* object) {
+  delete std::exchange(static_cast<OSArray*>(object)->ivars, nullptr);
+}
 void reclaim_dictionary(OSMetaClassBase* object) {
   delete std::exchange(static_cast<OSDictionary*>(object)->ivars, nullptr);
 }
-[[maybe_unused]] const bool reclaim_set = (gOSArrayMetaClassObject.reclaim = reclaim_array,
-                                           gOSDictionaryMetaClassObject.reclaim = reclaim_dictionary, true);
+[[maybe_unused]] const bool reclaim_set =
+    (gOSArrayMetaClassObject.reclaim = reclaim_array, gOSDictionaryMetaClassObject.reclaim = reclaim_dictionary, true);
 
 /// Collections hold objects; the const in Apple's signatures is about the caller.
 OSObject* retained(const OSMetaClassBase* object) {
@@ -28,7 +30,7 @@ OSObject* retained(const OSMetaClassBase* object) {
   return static_cast<OSObject*>(const_cast<OSMetaClassBase*>(object));
 }
 
-constexpr uint32_t kCapacityMax = 1u << 20;   // a hint, so a huge one is not an allocation
+constexpr uint32_t kCapacityMax = 1u << 20;  // a hint, so a huge one is not an allocation
 
 }  // namespace
 
@@ -52,9 +54,15 @@ void OSArray::free() {
   reclaim_array(this);
   OSContainer::free();
 }
-uint32_t OSArray::getCount() const { return static_cast<uint32_t>(ivars->objects.size()); }
-uint32_t OSArray::getCapacity() const { return static_cast<uint32_t>(ivars->objects.capacity()); }
-bool OSArray::setObject(const OSMetaClassBase* object) { return setObject(getCount(), object); }
+uint32_t OSArray::getCount() const {
+  return static_cast<uint32_t>(ivars->objects.size());
+}
+uint32_t OSArray::getCapacity() const {
+  return static_cast<uint32_t>(ivars->objects.capacity());
+}
+bool OSArray::setObject(const OSMetaClassBase* object) {
+  return setObject(getCount(), object);
+}
 bool OSArray::setObject(uint32_t index, const OSMetaClassBase* object) {
   if (object == nullptr || index > getCount()) return false;
   ivars->objects.insert(ivars->objects.begin() + index, retained(object));
@@ -73,8 +81,12 @@ void OSArray::removeObject(uint32_t index) {
 void OSArray::flushCollection() {
   for (OSObject* object : std::exchange(ivars->objects, {})) object->release();
 }
-OSObject* OSArray::getObject(uint32_t index) const { return index < getCount() ? ivars->objects[index] : nullptr; }
-OSObject* OSArray::getLastObject() const { return ivars->objects.empty() ? nullptr : ivars->objects.back(); }
+OSObject* OSArray::getObject(uint32_t index) const {
+  return index < getCount() ? ivars->objects[index] : nullptr;
+}
+OSObject* OSArray::getLastObject() const {
+  return ivars->objects.empty() ? nullptr : ivars->objects.back();
+}
 bool OSArray::iterateObjects(OSArrayIterateObjectsBlock block) const {
   for (uint32_t i = 0; i < getCount(); ++i) {
     if (block(ivars->objects[i])) return true;
@@ -110,8 +122,12 @@ void OSDictionary::free() {
   reclaim_dictionary(this);
   OSContainer::free();
 }
-uint32_t OSDictionary::getCount() const { return static_cast<uint32_t>(ivars->entries.size()); }
-uint32_t OSDictionary::getCapacity() const { return static_cast<uint32_t>(ivars->entries.capacity()); }
+uint32_t OSDictionary::getCount() const {
+  return static_cast<uint32_t>(ivars->entries.size());
+}
+uint32_t OSDictionary::getCapacity() const {
+  return static_cast<uint32_t>(ivars->entries.capacity());
+}
 bool OSDictionary::setObject(const OSString* key, const OSMetaClassBase* object) {
   if (key == nullptr || object == nullptr) return false;
   for (auto& entry : ivars->entries) {

@@ -11,10 +11,10 @@
 
 struct IODMACommand_IVars {
   dartboard::macos::Ref<dartboard::macos::DmaCommand> command;
-  IOMemoryDescriptor* memory = nullptr;   ///< what is prepared, retained, for GetPreparation
+  IOMemoryDescriptor* memory = nullptr;  ///< what is prepared, retained, for GetPreparation
 };
 
-using namespace dartboard::driverkit;   // NOLINT: implements Apple's global names
+using namespace dartboard::driverkit;  // NOLINT: implements Apple's global names
 using dartboard::macos::DmaCommand;
 using dartboard::macos::DmaSegment;
 using dartboard::macos::Ref;
@@ -22,7 +22,9 @@ using dartboard::macos::Ref;
 static_assert(sizeof(DmaSegment) == sizeof(IOAddressSegment) && dartboard::macos::kDmaSegmentsMax == 32);
 
 namespace {
-void reclaim_command(OSMetaClassBase* object) { delete std::exchange(static_cast<IODMACommand*>(object)->ivars, nullptr); }
+void reclaim_command(OSMetaClassBase* object) {
+  delete std::exchange(static_cast<IODMACommand*>(object)->ivars, nullptr);
+}
 [[maybe_unused]] const bool reclaim_set = (gIODMACommandMetaClassObject.reclaim = reclaim_command, true);
 }  // namespace
 
@@ -43,11 +45,13 @@ kern_return_t IODMACommand::Create_Impl(IOService* device, uint64_t options,
   return kIOReturnSuccess;
 }
 
-bool IODMACommand::init() { return OSObject::init(); }
+bool IODMACommand::init() {
+  return OSObject::init();
+}
 
 void IODMACommand::free() {
   IOMemoryDescriptor* memory = ivars != nullptr ? ivars->memory : nullptr;
-  reclaim_command(this);   // an active command completes itself
+  reclaim_command(this);  // an active command completes itself
   OSSafeReleaseNULL(memory);
   OSObject::free();
 }
@@ -60,8 +64,8 @@ kern_return_t IODMACommand::PrepareForDMA_Impl(uint64_t options, IOMemoryDescrip
   DmaSegment found[32];
   uint32_t count = *segmentsCount < 32 ? *segmentsCount : 32;
   uint64_t direction = 0;
-  const dartboard::io_return::Code code = ivars->command->prepare(
-      options, memory->IOMemoryDescriptor::ivars->object, offset, length, &direction, &count, found);
+  const dartboard::io_return::Code code = ivars->command->prepare(options, memory->IOMemoryDescriptor::ivars->object,
+                                                                  offset, length, &direction, &count, found);
   if (code != dartboard::io_return::kSuccess) return to_kern(code);
   if (flags != nullptr) *flags = direction;
   *segmentsCount = count;

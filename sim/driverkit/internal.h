@@ -16,15 +16,19 @@ namespace dartboard::driverkit {
 /// The simulated dext process. One thread, so one of each.
 struct Process {
   Stats stats;
-  IODispatchQueue* current_queue = nullptr;   ///< the queue whose work is running right now (innermost)
+  IODispatchQueue* current_queue = nullptr;  ///< the queue whose work is running right now (innermost)
 };
 extern Process process;
 
 /// printf-style report of the runtime itself; counts warnings.
 void report(LogLevel level, const char* format, ...) __attribute__((format(printf, 2, 3)));
 
-inline kern_return_t to_kern(io_return::Code code) { return static_cast<kern_return_t>(code); }
-inline io_return::Code to_code(kern_return_t code) { return static_cast<io_return::Code>(code); }
+inline kern_return_t to_kern(io_return::Code code) {
+  return static_cast<kern_return_t>(code);
+}
+inline io_return::Code to_code(kern_return_t code) {
+  return static_cast<io_return::Code>(code);
+}
 
 /// kIOReturnCannotLock: what a call gets that would deadlock on a Mac, where it gets nothing, for ever.
 kern_return_t deadlock(const char* what, IODispatchQueue* queue);

@@ -68,8 +68,12 @@ void report(LogLevel level, const char* format, ...) {
   va_end(arguments);
 }
 
-const Stats& stats() { return process.stats; }
-void reset_stats() { process.stats = Stats(); }
+const Stats& stats() {
+  return process.stats;
+}
+void reset_stats() {
+  process.stats = Stats();
+}
 
 }  // namespace dartboard::driverkit
 
@@ -78,7 +82,9 @@ using dartboard::driverkit::LogLevel;
 
 extern "C" {
 
-os_log_t os_log_create(const char*, const char*) { return OS_LOG_DEFAULT; }
+os_log_t os_log_create(const char*, const char*) {
+  return OS_LOG_DEFAULT;
+}
 
 // The formats are the dext's and were checked where it was compiled.
 #pragma clang diagnostic push

@@ -106,7 +106,7 @@ class Matcher final : public macos::DriverMatcher {
 
  private:
   bool start(macos::Kernel& kernel, macos::PciNub& nub, const PlistValue& personality);
-  std::vector<Ref<DextService>> services_;   // in order of start
+  std::vector<Ref<DextService>> services_;  // in order of start
 };
 
 Matcher matcher;
@@ -122,7 +122,7 @@ void Matcher::offer(macos::Kernel& kernel, macos::PciNub& nub) {
   }
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const PlistValue* a, const PlistValue* b) { return probe_score(*a) > probe_score(*b); });
-  std::vector<std::string_view> taken;   // match categories: one driver each; no category is one too
+  std::vector<std::string_view> taken;  // match categories: one driver each; no category is one too
   for (const PlistValue* candidate : candidates) {
     const std::string_view category = candidate->string("IOMatchCategory");
     if (std::find(taken.begin(), taken.end(), category) != taken.end()) continue;
@@ -162,7 +162,9 @@ void Matcher::shutdown(macos::Kernel& kernel) {
 
 void Matcher::inspect(InspectNode& node) const {
   for (const Ref<DextService>& service : services_) {
-    node.child(service->name(), service->terminated() ? "terminated" : service->registered() ? "registered" : "started");
+    node.child(service->name(), service->terminated()   ? "terminated"
+                                : service->registered() ? "registered"
+                                                        : "started");
   }
 }
 
@@ -176,8 +178,9 @@ void inspect(InspectNode& node) {
   matcher.inspect(node.child("services"));
   const Stats& s = process.stats;
   const std::pair<const char*, uint64_t> rows[] = {
-      {"drivers started", s.drivers_started}, {"start failures", s.start_failures}, {"clients opened", s.clients_opened},
-      {"deadlocks", s.deadlocks},             {"unimplemented", s.unimplemented},   {"warnings", s.warnings},
+      {"drivers started", s.drivers_started}, {"start failures", s.start_failures},
+      {"clients opened", s.clients_opened},   {"deadlocks", s.deadlocks},
+      {"unimplemented", s.unimplemented},     {"warnings", s.warnings},
       {"objects leaked", s.objects_leaked},   {"objects alive", live_objects()}};
   for (const auto& [name, value] : rows) node.child(name, std::to_string(value));
 }

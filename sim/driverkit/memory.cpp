@@ -15,7 +15,7 @@
 #include "sim/driverkit/internal.h"
 #include "sim/macos/pci_nub.h"
 
-using namespace dartboard::driverkit;   // NOLINT: implements Apple's global names
+using namespace dartboard::driverkit;  // NOLINT: implements Apple's global names
 using dartboard::in_range;
 using dartboard::macos::MemoryDirection;
 using dartboard::macos::MemoryObject;
@@ -82,7 +82,9 @@ IOMemoryDescriptor* make_descriptor(Ref<MemoryObject> object) {
 
 // --- IOMemoryDescriptor ---------------------------------------------------------------------------------------------
 
-bool IOMemoryDescriptor::init() { return OSObject::init(); }
+bool IOMemoryDescriptor::init() {
+  return OSObject::init();
+}
 void IOMemoryDescriptor::free() {
   reclaim_descriptor(this);
   OSObject::free();
@@ -110,7 +112,8 @@ kern_return_t IOMemoryDescriptor::CreateMapping_Impl(uint64_t options, uint64_t,
       cache != kIOMemoryMapCacheModeCopyback && cache != kIOMemoryMapCacheModeRealTime) {
     return kIOReturnBadArgument;
   }
-  if ((options & kIOMemoryMapFixedAddress) != 0) return kIOReturnError;   // no address of this process is the dext's to choose
+  if ((options & kIOMemoryMapFixedAddress) != 0)
+    return kIOReturnError;  // no address of this process is the dext's to choose
   const Ref<MemoryObject>& object = ivars->object;
   if (offset > object->length()) return kIOReturnError;
   if (length == 0) length = object->length() - offset;
@@ -133,7 +136,8 @@ kern_return_t IOMemoryDescriptor::CreateMapping_Impl(uint64_t options, uint64_t,
     }
   } else {
     base = contiguous(*object, offset, length);
-    if (base == nullptr) report(LogLevel::kWarning, "CreateMapping: scattered client memory cannot be mapped as one range");
+    if (base == nullptr)
+      report(LogLevel::kWarning, "CreateMapping: scattered client memory cannot be mapped as one range");
   }
   if (base == nullptr) {
     delete iv;
@@ -163,7 +167,8 @@ kern_return_t IOMemoryDescriptor::CreateWithMemoryDescriptors_Impl(uint64_t opti
                                                                    IOMemoryDescriptor** memory) {
   if (memory == nullptr) return kIOReturnBadArgument;
   *memory = nullptr;
-  if (descriptors == nullptr || count == 0 || count > 32 || (options & ~kDirectionBits) != 0) return kIOReturnBadArgument;
+  if (descriptors == nullptr || count == 0 || count > 32 || (options & ~kDirectionBits) != 0)
+    return kIOReturnBadArgument;
   std::vector<Ref<MemoryObject>> parts;
   for (uint32_t i = 0; i < count; ++i) {
     if (descriptors[i] == nullptr) return kIOReturnBadArgument;
@@ -186,8 +191,12 @@ kern_return_t IOBufferMemoryDescriptor::Create_Impl(uint64_t options, uint64_t c
   return kIOReturnSuccess;
 }
 
-bool IOBufferMemoryDescriptor::init() { return IOMemoryDescriptor::init(); }
-void IOBufferMemoryDescriptor::free() { IOMemoryDescriptor::free(); }
+bool IOBufferMemoryDescriptor::init() {
+  return IOMemoryDescriptor::init();
+}
+void IOBufferMemoryDescriptor::free() {
+  IOMemoryDescriptor::free();
+}
 
 kern_return_t IOBufferMemoryDescriptor::GetAddressRange(IOAddressSegment* range) {
   if (range == nullptr) return kIOReturnBadArgument;
@@ -203,11 +212,19 @@ kern_return_t IOBufferMemoryDescriptor::SetLength_Impl(uint64_t length) {
 
 // --- IOMemoryMap ----------------------------------------------------------------------------------------------------
 
-bool IOMemoryMap::init() { return OSObject::init(); }
+bool IOMemoryMap::init() {
+  return OSObject::init();
+}
 void IOMemoryMap::free() {
   reclaim_map(this);
   OSObject::free();
 }
-uint64_t IOMemoryMap::GetAddress() { return ivars->address; }
-uint64_t IOMemoryMap::GetLength() { return ivars->length; }
-uint64_t IOMemoryMap::GetOffset() { return ivars->offset; }
+uint64_t IOMemoryMap::GetAddress() {
+  return ivars->address;
+}
+uint64_t IOMemoryMap::GetLength() {
+  return ivars->length;
+}
+uint64_t IOMemoryMap::GetOffset() {
+  return ivars->offset;
+}

@@ -13,11 +13,11 @@ struct IOMemoryDescriptor_IVars {
 };
 
 struct IOMemoryMap_IVars {
-  dartboard::macos::Ref<dartboard::macos::MemoryObject> object;   ///< kept alive by the map
+  dartboard::macos::Ref<dartboard::macos::MemoryObject> object;  ///< kept alive by the map
   uint64_t address = 0;
   uint64_t length = 0;
   uint64_t offset = 0;
-  void* reserved = nullptr;        ///< address range without memory, given back with the map
+  void* reserved = nullptr;  ///< address range without memory, given back with the map
   uint64_t reserved_bytes = 0;
 };
 

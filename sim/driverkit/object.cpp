@@ -39,14 +39,18 @@ struct OSMetaClassLiveList {
 namespace {
 
 OSMetaClassLiveList live;
-const OSMetaClass* classes = nullptr;   // filled before main by the registrations
+const OSMetaClass* classes = nullptr;  // filled before main by the registrations
 
 }  // namespace
 
 namespace dartboard::driverkit {
 
-uint64_t live_objects() { return live.count; }
-void make_immortal(OSMetaClassBase* object) { live.remove(object); }
+uint64_t live_objects() {
+  return live.count;
+}
+void make_immortal(OSMetaClassBase* object) {
+  live.remove(object);
+}
 
 uint64_t reclaim_all_objects() {
   uint64_t count = 0;
@@ -72,20 +76,28 @@ const OSMetaClass* OSMetaClass::withName(const char* name) {
   return nullptr;
 }
 
-OSMetaClassBase::OSMetaClassBase() { live.add(this); }
-OSMetaClassBase::~OSMetaClassBase() { live.remove(this); }
+OSMetaClassBase::OSMetaClassBase() {
+  live.add(this);
+}
+OSMetaClassBase::~OSMetaClassBase() {
+  live.remove(this);
+}
 
 void* OSMetaClassBase::operator new(size_t bytes) {
   void* memory = std::calloc(1, bytes);
   if (memory == nullptr) {
     report(LogLevel::kError, "out of memory for an object of %zu bytes", bytes);
-    std::abort();   // as operator new without exceptions does
+    std::abort();  // as operator new without exceptions does
   }
   return memory;
 }
-void OSMetaClassBase::operator delete(void* memory) { std::free(memory); }
+void OSMetaClassBase::operator delete(void* memory) {
+  std::free(memory);
+}
 
-kern_return_t OSMetaClassBase::Dispatch(const IORPC rpc) { return _Dispatch(this, rpc); }
+kern_return_t OSMetaClassBase::Dispatch(const IORPC rpc) {
+  return _Dispatch(this, rpc);
+}
 
 kern_return_t OSMetaClassBase::_Dispatch(OSMetaClassBase* object, const IORPC rpc) {
   report(LogLevel::kWarning, "%s does not understand message %s", object->getMetaClass()->getClassName(),
@@ -93,7 +105,9 @@ kern_return_t OSMetaClassBase::_Dispatch(OSMetaClassBase* object, const IORPC rp
   return kIOReturnBadMessageID;
 }
 
-void OSMetaClassBase::retain() const { ++references_; }
+void OSMetaClassBase::retain() const {
+  ++references_;
+}
 
 void OSMetaClassBase::release() const {
   if (references_ == 0) {
@@ -103,9 +117,13 @@ void OSMetaClassBase::release() const {
   if (--references_ == 0) const_cast<OSMetaClassBase*>(this)->free();
 }
 
-void OSMetaClassBase::free() { delete this; }
+void OSMetaClassBase::free() {
+  delete this;
+}
 
-bool OSMetaClassBase::isEqualTo(const OSMetaClassBase* other) const { return this == other; }
+bool OSMetaClassBase::isEqualTo(const OSMetaClassBase* other) const {
+  return this == other;
+}
 
 OSMetaClassBase* OSMetaClassBase::requiredMetaCast(const OSMetaClassBase* object, const OSMetaClass* to) {
   OSMetaClassBase* const cast = safeMetaCast(object, to);
@@ -116,8 +134,12 @@ OSMetaClassBase* OSMetaClassBase::requiredMetaCast(const OSMetaClassBase* object
   return cast;
 }
 
-bool OSObject::init() { return true; }
-void OSObject::free() { OSMetaClassBase::free(); }
+bool OSObject::init() {
+  return true;
+}
+void OSObject::free() {
+  OSMetaClassBase::free();
+}
 
 namespace dartboard_iig {
 
@@ -126,7 +148,11 @@ void unimplemented(const char* method) {
   report(LogLevel::kError, "%s is not implemented by the simulated kernel: Unsupported", method);
 }
 
-void retain(const void* object) { static_cast<const OSMetaClassBase*>(object)->retain(); }
-void release(const void* object) { static_cast<const OSMetaClassBase*>(object)->release(); }
+void retain(const void* object) {
+  static_cast<const OSMetaClassBase*>(object)->retain();
+}
+void release(const void* object) {
+  static_cast<const OSMetaClassBase*>(object)->release();
+}
 
 }  // namespace dartboard_iig

@@ -14,13 +14,15 @@
 #include "sim/driverkit/memory.h"
 #include "sim/driverkit/service.h"
 
-using namespace dartboard::driverkit;   // NOLINT: implements Apple's global names
+using namespace dartboard::driverkit;  // NOLINT: implements Apple's global names
 using dartboard::macos::BarInfo;
 using dartboard::macos::PciNub;
 
 namespace {
 
-void reclaim_device(OSMetaClassBase* object) { delete std::exchange(static_cast<IOPCIDevice*>(object)->ivars, nullptr); }
+void reclaim_device(OSMetaClassBase* object) {
+  delete std::exchange(static_cast<IOPCIDevice*>(object)->ivars, nullptr);
+}
 [[maybe_unused]] const bool reclaim_set = (gIOPCIDeviceMetaClassObject.reclaim = reclaim_device, true);
 
 template <class T>
@@ -45,7 +47,9 @@ void write_memory(const IOPCIDevice_IVars& iv, uint8_t index, uint64_t offset, u
   }
 }
 
-uint64_t session_of(IOService* client) { return client != nullptr ? variables(client).session_id : 0; }
+uint64_t session_of(IOService* client) {
+  return client != nullptr ? variables(client).session_id : 0;
+}
 
 }  // namespace
 
@@ -78,7 +82,9 @@ kern_return_t IOPCIDevice::Open(IOService* forClient, IOOptionBits options) {
   return _ManageSession(forClient, true, options);
 }
 
-void IOPCIDevice::Close(IOService* forClient, IOOptionBits options) { _ManageSession(forClient, false, options); }
+void IOPCIDevice::Close(IOService* forClient, IOOptionBits options) {
+  _ManageSession(forClient, false, options);
+}
 
 kern_return_t IOPCIDevice::_ManageSession_Impl(IOService* forClient, bool openClient, IOOptionBits) {
   const uint64_t session = session_of(forClient);
@@ -88,7 +94,7 @@ kern_return_t IOPCIDevice::_ManageSession_Impl(IOService* forClient, bool openCl
     if (code == dartboard::io_return::kSuccess) ivars->owner = session;
     return to_kern(code);
   }
-  if (!ivars->nub->is_open_by(session)) return kIOReturnNotOpen;   // only the opener closes
+  if (!ivars->nub->is_open_by(session)) return kIOReturnNotOpen;  // only the opener closes
   ivars->nub->close(session);
   if (ivars->owner == session) ivars->owner = 0;
   return kIOReturnSuccess;
@@ -123,22 +129,54 @@ void IOPCIDevice::ConfigurationWrite8(uint64_t offset, uint8_t data) {
 
 // --- device memory --------------------------------------------------------------------------------------------------
 
-void IOPCIDevice::MemoryRead64(uint8_t i, uint64_t o, uint64_t* d) { read_memory(*ivars, i, o, d); }
-void IOPCIDevice::MemoryRead32(uint8_t i, uint64_t o, uint32_t* d) { read_memory(*ivars, i, o, d); }
-void IOPCIDevice::MemoryRead16(uint8_t i, uint64_t o, uint16_t* d) { read_memory(*ivars, i, o, d); }
-void IOPCIDevice::MemoryRead8(uint8_t i, uint64_t o, uint8_t* d) { read_memory(*ivars, i, o, d); }
-void IOPCIDevice::MemoryRead64(uint8_t i, uint64_t o, uint64_t* d, IOOptionBits) { read_memory(*ivars, i, o, d); }
-void IOPCIDevice::MemoryRead32(uint8_t i, uint64_t o, uint32_t* d, IOOptionBits) { read_memory(*ivars, i, o, d); }
-void IOPCIDevice::MemoryRead16(uint8_t i, uint64_t o, uint16_t* d, IOOptionBits) { read_memory(*ivars, i, o, d); }
-void IOPCIDevice::MemoryRead8(uint8_t i, uint64_t o, uint8_t* d, IOOptionBits) { read_memory(*ivars, i, o, d); }
-void IOPCIDevice::MemoryWrite64(uint8_t i, uint64_t o, uint64_t d) { write_memory(*ivars, i, o, 8, d); }
-void IOPCIDevice::MemoryWrite32(uint8_t i, uint64_t o, uint32_t d) { write_memory(*ivars, i, o, 4, d); }
-void IOPCIDevice::MemoryWrite16(uint8_t i, uint64_t o, uint16_t d) { write_memory(*ivars, i, o, 2, d); }
-void IOPCIDevice::MemoryWrite8(uint8_t i, uint64_t o, uint8_t d) { write_memory(*ivars, i, o, 1, d); }
-void IOPCIDevice::MemoryWrite64(uint8_t i, uint64_t o, uint64_t d, IOOptionBits) { write_memory(*ivars, i, o, 8, d); }
-void IOPCIDevice::MemoryWrite32(uint8_t i, uint64_t o, uint32_t d, IOOptionBits) { write_memory(*ivars, i, o, 4, d); }
-void IOPCIDevice::MemoryWrite16(uint8_t i, uint64_t o, uint16_t d, IOOptionBits) { write_memory(*ivars, i, o, 2, d); }
-void IOPCIDevice::MemoryWrite8(uint8_t i, uint64_t o, uint8_t d, IOOptionBits) { write_memory(*ivars, i, o, 1, d); }
+void IOPCIDevice::MemoryRead64(uint8_t i, uint64_t o, uint64_t* d) {
+  read_memory(*ivars, i, o, d);
+}
+void IOPCIDevice::MemoryRead32(uint8_t i, uint64_t o, uint32_t* d) {
+  read_memory(*ivars, i, o, d);
+}
+void IOPCIDevice::MemoryRead16(uint8_t i, uint64_t o, uint16_t* d) {
+  read_memory(*ivars, i, o, d);
+}
+void IOPCIDevice::MemoryRead8(uint8_t i, uint64_t o, uint8_t* d) {
+  read_memory(*ivars, i, o, d);
+}
+void IOPCIDevice::MemoryRead64(uint8_t i, uint64_t o, uint64_t* d, IOOptionBits) {
+  read_memory(*ivars, i, o, d);
+}
+void IOPCIDevice::MemoryRead32(uint8_t i, uint64_t o, uint32_t* d, IOOptionBits) {
+  read_memory(*ivars, i, o, d);
+}
+void IOPCIDevice::MemoryRead16(uint8_t i, uint64_t o, uint16_t* d, IOOptionBits) {
+  read_memory(*ivars, i, o, d);
+}
+void IOPCIDevice::MemoryRead8(uint8_t i, uint64_t o, uint8_t* d, IOOptionBits) {
+  read_memory(*ivars, i, o, d);
+}
+void IOPCIDevice::MemoryWrite64(uint8_t i, uint64_t o, uint64_t d) {
+  write_memory(*ivars, i, o, 8, d);
+}
+void IOPCIDevice::MemoryWrite32(uint8_t i, uint64_t o, uint32_t d) {
+  write_memory(*ivars, i, o, 4, d);
+}
+void IOPCIDevice::MemoryWrite16(uint8_t i, uint64_t o, uint16_t d) {
+  write_memory(*ivars, i, o, 2, d);
+}
+void IOPCIDevice::MemoryWrite8(uint8_t i, uint64_t o, uint8_t d) {
+  write_memory(*ivars, i, o, 1, d);
+}
+void IOPCIDevice::MemoryWrite64(uint8_t i, uint64_t o, uint64_t d, IOOptionBits) {
+  write_memory(*ivars, i, o, 8, d);
+}
+void IOPCIDevice::MemoryWrite32(uint8_t i, uint64_t o, uint32_t d, IOOptionBits) {
+  write_memory(*ivars, i, o, 4, d);
+}
+void IOPCIDevice::MemoryWrite16(uint8_t i, uint64_t o, uint16_t d, IOOptionBits) {
+  write_memory(*ivars, i, o, 2, d);
+}
+void IOPCIDevice::MemoryWrite8(uint8_t i, uint64_t o, uint8_t d, IOOptionBits) {
+  write_memory(*ivars, i, o, 1, d);
+}
 
 kern_return_t IOPCIDevice::_MemoryAccess_Impl(uint64_t operation, uint64_t offset, uint64_t data, uint64_t* readData,
                                               IOService* forClient, IOOptionBits) {
@@ -167,10 +205,11 @@ kern_return_t IOPCIDevice::_MemoryAccess_Impl(uint64_t operation, uint64_t offse
     ivars->nub->config_write(session, offset, width, static_cast<uint32_t>(data));
     return kIOReturnSuccess;
   }
-  return kIOReturnUnsupported;   // I/O space: compiled only for x86
+  return kIOReturnUnsupported;  // I/O space: compiled only for x86
 }
 
-kern_return_t IOPCIDevice::GetBARInfo_Impl(uint8_t barIndex, uint8_t* memoryIndex, uint64_t* barSize, uint8_t* barType) {
+kern_return_t IOPCIDevice::GetBARInfo_Impl(uint8_t barIndex, uint8_t* memoryIndex, uint64_t* barSize,
+                                           uint8_t* barType) {
   BarInfo info{};
   const dartboard::io_return::Code code = ivars->nub->bar_info(barIndex, &info);
   if (code != dartboard::io_return::kSuccess) return to_kern(code);
@@ -228,11 +267,15 @@ kern_return_t IOPCIDevice::GetLinkSpeed_Impl(IOPCILinkSpeed* linkSpeed) {
   return to_kern(code);
 }
 
-kern_return_t IOPCIDevice::SaveDeviceState_Impl(IOOptionBits options) { return to_kern(ivars->nub->save_state(options)); }
+kern_return_t IOPCIDevice::SaveDeviceState_Impl(IOOptionBits options) {
+  return to_kern(ivars->nub->save_state(options));
+}
 kern_return_t IOPCIDevice::RestoreDeviceState_Impl(IOOptionBits options) {
   return to_kern(ivars->nub->restore_state(options));
 }
-kern_return_t IOPCIDevice::SetASPMState_Impl(IOOptionBits control) { return to_kern(ivars->nub->set_aspm(control & 3)); }
+kern_return_t IOPCIDevice::SetASPMState_Impl(IOOptionBits control) {
+  return to_kern(ivars->nub->set_aspm(control & 3));
+}
 kern_return_t IOPCIDevice::HasPCIPowerManagement_Impl(uint64_t state) {
   return ivars->nub->has_power_management(state) ? kIOReturnSuccess : kIOReturnUnsupported;
 }

@@ -8,8 +8,8 @@
 #include "sim/macos/pci_nub.h"
 
 struct IOPCIDevice_IVars {
-  dartboard::macos::PciNub* nub = nullptr;   ///< kept alive by IOService's registry entry
-  uint64_t owner = 0;                        ///< session of the client that has it open through this object, or 0
+  dartboard::macos::PciNub* nub = nullptr;  ///< kept alive by IOService's registry entry
+  uint64_t owner = 0;                       ///< session of the client that has it open through this object, or 0
 };
 
 namespace dartboard::driverkit {

@@ -69,7 +69,7 @@ struct MessageItem final : WorkItem {
 void run_first(IODispatchQueue* queue) {
   IODispatchQueue_IVars* iv = queue->ivars;
   WorkItem* item = iv->first;
-  if (item == nullptr) return;   // cancelled in between
+  if (item == nullptr) return;  // cancelled in between
   iv->first = item->next;
   if (iv->first == nullptr) iv->last = nullptr;
   IODispatchQueue* const previous = std::exchange(process.current_queue, queue);
@@ -131,7 +131,7 @@ kern_return_t deadlock(const char* what, IODispatchQueue* queue) {
 
 }  // namespace dartboard::driverkit
 
-using namespace dartboard::driverkit;   // NOLINT: the rest of the file implements Apple's global names
+using namespace dartboard::driverkit;  // NOLINT: the rest of the file implements Apple's global names
 
 namespace dartboard_iig {
 
@@ -153,7 +153,8 @@ kern_return_t send_to_action(OSAction* action, OSMetaClassBase* sender, IORPC rp
   if (iv->cancelled) return kIOReturnAborted;
   if (iv->completion) {
     const auto* message = static_cast<const IOUserClient_AsyncCompletion_Msg*>(rpc.args);
-    const uint32_t count = message->a2 == nullptr ? 0 : std::min<uint32_t>(message->a3, kIOUserClientAsyncArgumentsCountMax);
+    const uint32_t count =
+        message->a2 == nullptr ? 0 : std::min<uint32_t>(message->a3, kIOUserClientAsyncArgumentsCountMax);
     iv->completion->complete(to_code(message->a1), message->a2, count);
     return kIOReturnSuccess;
   }
@@ -183,7 +184,9 @@ kern_return_t IODispatchQueue::Create_Impl(const char* name, uint64_t options, u
   return kIOReturnSuccess;
 }
 
-bool IODispatchQueue::init() { return OSObject::init(); }
+bool IODispatchQueue::init() {
+  return OSObject::init();
+}
 
 namespace {
 void reclaim_queue(OSMetaClassBase* object) {
@@ -202,8 +205,12 @@ void IODispatchQueue::free() {
   OSObject::free();
 }
 
-bool IODispatchQueue::OnQueue() { return process.current_queue == this; }
-const char* IODispatchQueue::GetName() { return ivars->work.name().c_str(); }
+bool IODispatchQueue::OnQueue() {
+  return process.current_queue == this;
+}
+const char* IODispatchQueue::GetName() {
+  return ivars->work.name().c_str();
+}
 
 kern_return_t IODispatchQueue::Cancel(IODispatchQueueCancelHandler handler) {
   if (ivars->cancelled) return kIOReturnSuccess;
@@ -212,11 +219,15 @@ kern_return_t IODispatchQueue::Cancel(IODispatchQueueCancelHandler handler) {
   return kIOReturnSuccess;
 }
 
-void IODispatchQueue::DispatchAsync(IODispatchBlock block) { post(this, new BlockItem(block)); }
+void IODispatchQueue::DispatchAsync(IODispatchBlock block) {
+  post(this, new BlockItem(block));
+}
 void IODispatchQueue::DispatchAsync_f(void* context, IODispatchFunction function) {
   post(this, new FunctionItem(context, function));
 }
-void IODispatchQueue::DispatchConcurrent(IODispatchBlock block) { DispatchAsync(block); }
+void IODispatchQueue::DispatchConcurrent(IODispatchBlock block) {
+  DispatchAsync(block);
+}
 void IODispatchQueue::DispatchConcurrent_f(void* context, IODispatchFunction function) {
   DispatchAsync_f(context, function);
 }
@@ -235,7 +246,9 @@ void IODispatchQueue::DispatchSync(IODispatchBlock block) {
 }
 
 void IODispatchQueue::DispatchSync_f(void* context, IODispatchFunction function) {
-  DispatchSync(^{ function(context); });
+  DispatchSync(^{
+    function(context);
+  });
 }
 
 kern_return_t IODispatchQueue::RunAction(IODispatchAction action) {
@@ -260,7 +273,7 @@ kern_return_t IODispatchQueue::SleepWithDeadline(void* event, uint64_t options, 
   Sleeper self{event, false, ivars->sleepers};
   ivars->sleepers = &self;
   const uint64_t end_ns = deadline == UINT64_MAX ? UINT64_MAX : ns_from_ticks(deadline);
-  ivars->work.leave();   // others may use the queue while this call sleeps
+  ivars->work.leave();  // others may use the queue while this call sleeps
   process.current_queue = nullptr;
   kern_return_t result = kIOReturnSuccess;
   while (!self.awake) {
@@ -268,7 +281,8 @@ kern_return_t IODispatchQueue::SleepWithDeadline(void* event, uint64_t options, 
     if (kernel->executor().pending()) {
       kernel->executor().run_until_idle();
     } else {
-      const uint64_t step = std::min(kernel->timeline().next_timer_in_ns(), end_ns == UINT64_MAX ? UINT64_MAX : end_ns - std::min(now, end_ns));
+      const uint64_t step = std::min(kernel->timeline().next_timer_in_ns(),
+                                     end_ns == UINT64_MAX ? UINT64_MAX : end_ns - std::min(now, end_ns));
       if (now >= end_ns) {
         result = kIOReturnTimeout;
         break;
@@ -300,7 +314,9 @@ kern_return_t IODispatchQueue::Sleep(void* event, uint64_t timeout) {
   return timeout == 0 ? SleepWithDeadline(event, 0, UINT64_MAX) : SleepWithTimeout(event, timeout);
 }
 
-kern_return_t IODispatchQueue::Wakeup(void* event) { return WakeupWithOptions(event, 0); }
+kern_return_t IODispatchQueue::Wakeup(void* event) {
+  return WakeupWithOptions(event, 0);
+}
 
 kern_return_t IODispatchQueue::WakeupWithOptions(void* event, uint64_t options) {
   bool found = false;

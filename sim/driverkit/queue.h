@@ -68,7 +68,7 @@ class OnQueueScope {
   bool entered() const { return entered_; }
 
  private:
-  IODispatchQueue* queue_ = nullptr;   // entered by this scope
+  IODispatchQueue* queue_ = nullptr;  // entered by this scope
   IODispatchQueue* previous_;
   bool entered_ = false;
 };
@@ -76,10 +76,13 @@ class OnQueueScope {
 /// The simulated time moves by `ns` while whoever is not blocked by the caller runs.
 void sleep_ns(uint64_t ns);
 
-inline constexpr uint64_t kTickNumerator = 125, kTickDenominator = 3;   // ns a mach tick: 24 MHz
-constexpr uint64_t ticks_from_ns(uint64_t ns) { return ns / kTickNumerator * kTickDenominator + ns % kTickNumerator * kTickDenominator / kTickNumerator; }
+inline constexpr uint64_t kTickNumerator = 125, kTickDenominator = 3;  // ns a mach tick: 24 MHz
+constexpr uint64_t ticks_from_ns(uint64_t ns) {
+  return ns / kTickNumerator * kTickDenominator + ns % kTickNumerator * kTickDenominator / kTickNumerator;
+}
 constexpr uint64_t ns_from_ticks(uint64_t ticks) {
-  return ticks > UINT64_MAX / kTickNumerator ? UINT64_MAX / kTickDenominator : ticks * kTickNumerator / kTickDenominator;
+  return ticks > UINT64_MAX / kTickNumerator ? UINT64_MAX / kTickDenominator
+                                             : ticks * kTickNumerator / kTickDenominator;
 }
 
 }  // namespace dartboard::driverkit

@@ -1,8 +1,8 @@
 // sim/driverkit/service.cpp - IOService: lifecycle, queues, properties, and its registry entry.
 //
 // Rules: xnu IOUserServer.cpp (facts: apple-pcie.md s4.1, driverkit-shim.md s5). Create only instantiates and attaches;
-// the framework starts a user client after NewUserClient returned it, whose reference it consumes. A service whose Start
-// fails is not published. Stop that does not reach IOService::Stop would leave a Mac waiting: a warning here.
+// the framework starts a user client after NewUserClient returned it, whose reference it consumes. A service whose
+// Start fails is not published. Stop that does not reach IOService::Stop would leave a Mac waiting: a warning here.
 #include "sim/driverkit/service.h"
 
 #include <cstring>
@@ -102,14 +102,18 @@ void stop(IOService* service, IOService* provider) {
   }
 }
 
-void reset_sessions() { next_session = kFirstSession; }
+void reset_sessions() {
+  next_session = kFirstSession;
+}
 
 // --- the registry entry -------------------------------------------------------------------------------------------
 
 DextService::DextService(std::string name, IOService* object)
     : Service(std::move(name), "IOUserService"), object_(object) {}
 
-DextService::~DextService() { OSSafeReleaseNULL(object_); }
+DextService::~DextService() {
+  OSSafeReleaseNULL(object_);
+}
 
 void DextService::set_properties(const PlistValue& personality) {
   for (size_t i = 0; i < personality.count; ++i) {
@@ -145,7 +149,7 @@ void DextService::forget(DextUserClient* client) {
 void DextService::terminate() {
   if (terminated_) return;
   const macos::Ref<DextService> keep(this);
-  Service::terminate();   // children, then whoever is interested hears it, then it leaves the tree
+  Service::terminate();  // children, then whoever is interested hears it, then it leaves the tree
   const std::vector<macos::Ref<DextUserClient>> clients = std::exchange(clients_, {});
   for (const macos::Ref<DextUserClient>& client : clients) client->service_terminated();
   if (object_ == nullptr) return;
@@ -170,7 +174,7 @@ void DextService::terminate_later() {
 
 }  // namespace dartboard::driverkit
 
-using namespace dartboard::driverkit;   // NOLINT: the rest implements Apple's global names
+using namespace dartboard::driverkit;  // NOLINT: the rest implements Apple's global names
 
 // --- IOService ------------------------------------------------------------------------------------------------------
 
@@ -189,16 +193,24 @@ void IOService::free() {
   OSObject::free();
 }
 
-kern_return_t IOService::Start_Impl(IOService*) { return kIOReturnSuccess; }
+kern_return_t IOService::Start_Impl(IOService*) {
+  return kIOReturnSuccess;
+}
 
 kern_return_t IOService::Stop_Impl(IOService*) {
   ivars->super_stopped = true;
   return kIOReturnSuccess;
 }
 
-void IOService::Stop_async_Impl(IOService* provider) { Stop(provider); }
-kern_return_t IOService::ClientCrashed_Impl(IOService*, uint64_t) { return kIOReturnUnsupported; }
-IOService* IOService::GetProvider() const { return ivars != nullptr ? ivars->provider : nullptr; }
+void IOService::Stop_async_Impl(IOService* provider) {
+  Stop(provider);
+}
+kern_return_t IOService::ClientCrashed_Impl(IOService*, uint64_t) {
+  return kIOReturnUnsupported;
+}
+IOService* IOService::GetProvider() const {
+  return ivars != nullptr ? ivars->provider : nullptr;
+}
 
 kern_return_t IOService::GetRegistryEntryID_Impl(uint64_t* registryEntryID) {
   if (registryEntryID == nullptr) return kIOReturnBadArgument;
@@ -259,7 +271,9 @@ kern_return_t IOService::CopyDispatchQueue_Impl(const char* name, IODispatchQueu
   return kIOReturnSuccess;
 }
 
-kern_return_t IOService::NewUserClient_Impl(uint32_t, IOUserClient**) { return kIOReturnUnsupported; }
+kern_return_t IOService::NewUserClient_Impl(uint32_t, IOUserClient**) {
+  return kIOReturnUnsupported;
+}
 
 kern_return_t IOService::_NewUserClient_Impl(uint32_t type, OSDictionary*, IOUserClient** userClient) {
   return NewUserClient(type, userClient);
@@ -271,10 +285,10 @@ kern_return_t IOService::Create_Impl(IOService* provider, const char* properties
   if (provider != this) return kIOReturnUnsupported;
   if (!ivars->entry) return kIOReturnNotAttached;
   const auto& properties = ivars->entry->properties();
-  const auto found = properties.find(std::string_view(propertiesKey, strnlen(propertiesKey, sizeof(IOPropertyName) - 1)));
-  const auto* dictionary = found == properties.end()
-                               ? nullptr
-                               : std::get_if<dartboard::macos::PropertyDictionary>(&found->second.value);
+  const auto found =
+      properties.find(std::string_view(propertiesKey, strnlen(propertiesKey, sizeof(IOPropertyName) - 1)));
+  const auto* dictionary =
+      found == properties.end() ? nullptr : std::get_if<dartboard::macos::PropertyDictionary>(&found->second.value);
   if (dictionary == nullptr) return kIOReturnBadArgument;
   const auto class_entry = dictionary->find(std::string_view(kIOUserClassKey));
   const auto* class_name =
@@ -290,7 +304,7 @@ kern_return_t IOService::Create_Impl(IOService* provider, const char* properties
     if (registry != nullptr) registry->add(entry, *ivars->entry);
     attach(created, this, entry, nullptr);
   } else {
-    created->retain();   // one reference for the registry entry, one for the caller
+    created->retain();  // one reference for the registry entry, one for the caller
     auto entry = dartboard::macos::Ref<DextService>::adopt(new DextService(*class_name, created));
     entry->properties() = *dictionary;
     if (registry != nullptr) registry->add(entry, *ivars->entry);
@@ -394,11 +408,21 @@ kern_return_t IOService::StringFromReturn_Impl(IOReturn retval, OSString** str) 
 
 // --- power and busy state: nothing on the simulated Mac waits for them -----------------------------------------------
 
-kern_return_t IOService::JoinPMTree_Impl() { return kIOReturnSuccess; }
-kern_return_t IOService::SetPowerState_Impl(uint32_t) { return kIOReturnSuccess; }
-kern_return_t IOService::ChangePowerState_Impl(uint32_t powerFlags) { return SetPowerState(powerFlags); }
-kern_return_t IOService::SetPowerOverride_Impl(bool) { return kIOReturnSuccess; }
-kern_return_t IOService::RequireMaxBusStall_Impl(uint64_t) { return kIOReturnSuccess; }
+kern_return_t IOService::JoinPMTree_Impl() {
+  return kIOReturnSuccess;
+}
+kern_return_t IOService::SetPowerState_Impl(uint32_t) {
+  return kIOReturnSuccess;
+}
+kern_return_t IOService::ChangePowerState_Impl(uint32_t powerFlags) {
+  return SetPowerState(powerFlags);
+}
+kern_return_t IOService::SetPowerOverride_Impl(bool) {
+  return kIOReturnSuccess;
+}
+kern_return_t IOService::RequireMaxBusStall_Impl(uint64_t) {
+  return kIOReturnSuccess;
+}
 
 kern_return_t IOService::AdjustBusy_Impl(int32_t delta) {
   ivars->busy += static_cast<uint32_t>(delta);

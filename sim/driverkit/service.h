@@ -13,7 +13,9 @@
 #include "sim/driverkit/internal.h"
 #include "sim/macos/registry.h"
 
-namespace dartboard::macos { class Kernel; }
+namespace dartboard::macos {
+class Kernel;
+}
 
 namespace dartboard::driverkit {
 
@@ -21,21 +23,21 @@ class DextUserClient;
 
 struct NamedQueue {
   std::string name;
-  IODispatchQueue* queue;   ///< retained
+  IODispatchQueue* queue;  ///< retained
 };
 
 }  // namespace dartboard::driverkit
 
 struct IOService_IVars {
-  IOService* provider = nullptr;                             ///< retained
-  IODispatchQueue* default_queue = nullptr;                  ///< retained; made at first need
-  std::vector<dartboard::driverkit::NamedQueue> queues;      ///< the other queues
+  IOService* provider = nullptr;                         ///< retained
+  IODispatchQueue* default_queue = nullptr;              ///< retained; made at first need
+  std::vector<dartboard::driverkit::NamedQueue> queues;  ///< the other queues
   dartboard::macos::Ref<dartboard::macos::RegistryEntry> entry;
-  dartboard::macos::Service* service = nullptr;              ///< `entry` if it is a service, else null
-  dartboard::driverkit::DextUserClient* connection = nullptr;   ///< user clients: the kernel's side of them
-  uint64_t session_id = 0;                                   ///< who this is to IOPCIDevice::Open; never 0 once attached
+  dartboard::macos::Service* service = nullptr;                ///< `entry` if it is a service, else null
+  dartboard::driverkit::DextUserClient* connection = nullptr;  ///< user clients: the kernel's side of them
+  uint64_t session_id = 0;  ///< who this is to IOPCIDevice::Open; never 0 once attached
   uint32_t busy = 0;
-  bool super_stopped = false;                                ///< Stop(provider, SUPERDISPATCH) was called
+  bool super_stopped = false;  ///< Stop(provider, SUPERDISPATCH) was called
 };
 
 namespace dartboard::driverkit {
@@ -49,7 +51,8 @@ IODispatchQueue* service_queue(IOService* service, const char* name);
 /// Instantiates IOUserClass `class_name` and calls init(). Null: no such class, or init() failed.
 IOService* instantiate(std::string_view class_name);
 /// Connects an object with its provider and registry entry.
-void attach(IOService* service, IOService* provider, macos::Ref<macos::RegistryEntry> entry, macos::Service* as_service);
+void attach(IOService* service, IOService* provider, macos::Ref<macos::RegistryEntry> entry,
+            macos::Service* as_service);
 /// Gives up provider and entry: the object is no longer part of the machine.
 void detach(IOService* service);
 /// Calls Stop on the service's queue and checks that it reached IOService::Stop.

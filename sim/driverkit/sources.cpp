@@ -16,12 +16,12 @@
 #include "sim/driverkit/queue.h"
 #include "sim/macos/kernel.h"
 
-using namespace dartboard::driverkit;   // NOLINT: implements Apple's global names
+using namespace dartboard::driverkit;  // NOLINT: implements Apple's global names
 
 /// What both kinds of source share.
 struct IODispatchSource_IVars {
-  IODispatchQueue* queue = nullptr;    ///< retained
-  OSAction* action = nullptr;          ///< retained
+  IODispatchQueue* queue = nullptr;  ///< retained
+  OSAction* action = nullptr;        ///< retained
   bool enabled = true;
   bool cancelled = false;
 };
@@ -32,7 +32,7 @@ struct IOInterruptDispatchSource_IVars final : dartboard::macos::InterruptHandle
   IOInterruptDispatchSource* source;
   dartboard::macos::Ref<dartboard::macos::PciNub> nub;
   uint32_t index = 0;
-  uint64_t count = 0;        ///< since the last delivery
+  uint64_t count = 0;  ///< since the last delivery
   uint64_t time_ns = 0;
   bool posted = false;
 
@@ -106,12 +106,11 @@ void reclaim_interrupt_source(OSMetaClassBase* object) {
   delete iv;
 }
 void reclaim_timer_source(OSMetaClassBase* object) {
-  delete std::exchange(static_cast<IOTimerDispatchSource*>(object)->ivars, nullptr);   // ~Timer cancels
+  delete std::exchange(static_cast<IOTimerDispatchSource*>(object)->ivars, nullptr);  // ~Timer cancels
 }
-[[maybe_unused]] const bool reclaim_set =
-    (gIODispatchSourceMetaClassObject.reclaim = reclaim_source,
-     gIOInterruptDispatchSourceMetaClassObject.reclaim = reclaim_interrupt_source,
-     gIOTimerDispatchSourceMetaClassObject.reclaim = reclaim_timer_source, true);
+[[maybe_unused]] const bool reclaim_set = (gIODispatchSourceMetaClassObject.reclaim = reclaim_source,
+                                           gIOInterruptDispatchSourceMetaClassObject.reclaim = reclaim_interrupt_source,
+                                           gIOTimerDispatchSourceMetaClassObject.reclaim = reclaim_timer_source, true);
 
 void set_queue(IODispatchSource* source, IODispatchQueue* queue) {
   queue->retain();
@@ -145,7 +144,9 @@ void IODispatchSource::free() {
   OSObject::free();
 }
 
-kern_return_t IODispatchSource::SetEnable_Impl(bool enable) { return SetEnableWithCompletion(enable, nullptr); }
+kern_return_t IODispatchSource::SetEnable_Impl(bool enable) {
+  return SetEnableWithCompletion(enable, nullptr);
+}
 
 // --- IOInterruptDispatchSource --------------------------------------------------------------------------------------
 
@@ -181,7 +182,9 @@ kern_return_t IOInterruptDispatchSource::GetInterruptType_Impl(IOService* provid
   return kIOReturnSuccess;
 }
 
-bool IOInterruptDispatchSource::init() { return IODispatchSource::init(); }
+bool IOInterruptDispatchSource::init() {
+  return IODispatchSource::init();
+}
 void IOInterruptDispatchSource::free() {
   reclaim_interrupt_source(this);
   IODispatchSource::free();
@@ -191,7 +194,8 @@ kern_return_t IOInterruptDispatchSource::SetHandler_Impl(OSAction* action) {
   return set_action(*IODispatchSource::ivars, action);
 }
 
-kern_return_t IOInterruptDispatchSource::SetEnableWithCompletion_Impl(bool enable, IODispatchSourceCancelHandler handler) {
+kern_return_t IOInterruptDispatchSource::SetEnableWithCompletion_Impl(bool enable,
+                                                                      IODispatchSourceCancelHandler handler) {
   if (IODispatchSource::ivars->cancelled) return kIOReturnUnsupported;
   IODispatchSource::ivars->enabled = enable;
   call_later(this, handler);
@@ -211,19 +215,21 @@ kern_return_t IOInterruptDispatchSource::Cancel_Impl(IODispatchSourceCancelHandl
 
 kern_return_t IOInterruptDispatchSource::GetLastInterrupt_Impl(uint64_t* count, uint64_t* time) {
   if (count == nullptr || time == nullptr) return kIOReturnBadArgument;
-  *count = ivars->count;   // undelivered ones
+  *count = ivars->count;  // undelivered ones
   *time = ticks_from_ns(ivars->time_ns);
   return kIOReturnSuccess;
 }
 
-kern_return_t IOInterruptDispatchSource::CheckForWork_Impl(bool) { return kIOReturnSuccess; }
+kern_return_t IOInterruptDispatchSource::CheckForWork_Impl(bool) {
+  return kIOReturnSuccess;
+}
 
 void IOInterruptDispatchSource_IVars::run() {
   posted = false;
   const IODispatchSource_IVars& common = *source->IODispatchSource::ivars;
   const uint64_t delivered = std::exchange(count, 0);
   if (!common.cancelled && common.enabled && delivered != 0 && common.action != nullptr) {
-    OSAction* action = common.action;   // the handler may replace it
+    OSAction* action = common.action;  // the handler may replace it
     action->retain();
     source->InterruptOccurred(action, delivered, ticks_from_ns(time_ns));
     action->release();
@@ -243,7 +249,9 @@ kern_return_t IOTimerDispatchSource::Create_Impl(IODispatchQueue* queue, IOTimer
   return kIOReturnSuccess;
 }
 
-bool IOTimerDispatchSource::init() { return IODispatchSource::init(); }
+bool IOTimerDispatchSource::init() {
+  return IODispatchSource::init();
+}
 void IOTimerDispatchSource::free() {
   reclaim_timer_source(this);
   IODispatchSource::free();
@@ -271,7 +279,7 @@ kern_return_t IOTimerDispatchSource::SetEnableWithCompletion_Impl(bool enable, I
   if (common.cancelled) return kIOReturnUnsupported;
   const bool again = enable && !common.enabled && ivars->due && !ivars->posted;
   common.enabled = enable;
-  if (again) ivars->expire();   // it fell due while disabled
+  if (again) ivars->expire();  // it fell due while disabled
   call_later(this, handler);
   return kIOReturnSuccess;
 }
@@ -283,7 +291,9 @@ kern_return_t IOTimerDispatchSource::Cancel_Impl(IODispatchSourceCancelHandler h
   return kIOReturnSuccess;
 }
 
-kern_return_t IOTimerDispatchSource::CheckForWork_Impl(bool) { return kIOReturnSuccess; }
+kern_return_t IOTimerDispatchSource::CheckForWork_Impl(bool) {
+  return kIOReturnSuccess;
+}
 
 void IOTimerDispatchSource_IVars::run() {
   posted = false;

@@ -26,7 +26,9 @@ DextUserClient::~DextUserClient() {
   if (object_ != nullptr) finish();
 }
 
-macos::Service& DextUserClient::service() { return *service_; }
+macos::Service& DextUserClient::service() {
+  return *service_;
+}
 
 io_return::Code DextUserClient::start() {
   refresh_queue();
@@ -40,7 +42,9 @@ io_return::Code DextUserClient::start() {
   return to_code(result);
 }
 
-void DextUserClient::refresh_queue() { queue_ = service_queue(object_, IOUserClientQueueNameExternalMethod); }
+void DextUserClient::refresh_queue() {
+  queue_ = service_queue(object_, IOUserClientQueueNameExternalMethod);
+}
 
 /// The object leaves the machine; whoever still holds it (an action) may do so.
 void DextUserClient::finish() {
@@ -52,17 +56,20 @@ void DextUserClient::finish() {
 }
 
 io_return::Code DextUserClient::external_method(uint32_t selector, macos::MethodCall& call) {
-  if (object_ == nullptr || terminated_) [[unlikely]] return io_return::kOffline;
+  if (object_ == nullptr || terminated_) [[unlikely]]
+    return io_return::kOffline;
   if (call.scalar_input_count > macos::kScalarsMax || call.scalar_output_count > macos::kScalarsMax) [[unlikely]] {
     return io_return::kBadArgument;
   }
   if (call.structure_input_bytes != 0 || call.structure_output_bytes != 0 || call.completion != nullptr ||
-      call.structure_input_descriptor != nullptr || call.structure_output_descriptor != nullptr || in_call_) [[unlikely]] {
+      call.structure_input_descriptor != nullptr || call.structure_output_descriptor != nullptr || in_call_)
+      [[unlikely]] {
     return call_with_structures(selector, call);
   }
   IODispatchQueue* const queue = queue_;
   macos::WorkQueue& work = queue->ivars->work;
-  if (!work.enter()) [[unlikely]] return to_code(deadlock("ExternalMethod", queue));
+  if (!work.enter()) [[unlikely]]
+    return to_code(deadlock("ExternalMethod", queue));
   IODispatchQueue* const previous = std::exchange(process.current_queue, queue);
   in_call_ = true;
   arguments_.selector = selector;
@@ -98,7 +105,8 @@ io_return::Code DextUserClient::call_with_structures(uint32_t selector, macos::M
   if (call.structure_input != nullptr && call.structure_input_bytes != 0) {
     arguments.structureInput = OSData::withBytes(call.structure_input, call.structure_input_bytes);
   }
-  arguments.structureInputDescriptor = make_descriptor(macos::Ref<macos::MemoryObject>(call.structure_input_descriptor));
+  arguments.structureInputDescriptor =
+      make_descriptor(macos::Ref<macos::MemoryObject>(call.structure_input_descriptor));
   arguments.structureOutputDescriptor =
       make_descriptor(macos::Ref<macos::MemoryObject>(call.structure_output_descriptor));
   arguments.structureOutputMaximumSize =
@@ -118,7 +126,8 @@ io_return::Code DextUserClient::call_with_structures(uint32_t selector, macos::M
   return result != kIOReturnSuccess ? to_code(result) : structure;
 }
 
-io_return::Code DextUserClient::finish_structure_output(macos::MethodCall& call, IOUserClientMethodArguments& arguments) {
+io_return::Code DextUserClient::finish_structure_output(macos::MethodCall& call,
+                                                        IOUserClientMethodArguments& arguments) {
   if (arguments.structureOutput == nullptr) {
     if (call.structure_output_descriptor == nullptr) call.structure_output_bytes = 0;
     return io_return::kSuccess;
@@ -133,7 +142,7 @@ io_return::Code DextUserClient::finish_structure_output(macos::MethodCall& call,
     std::memcpy(call.structure_output, arguments.structureOutput->getBytesNoCopy(), bytes);
     call.structure_output_bytes = bytes;
   }
-  OSSafeReleaseNULL(arguments.structureOutput);   // the framework's, since the dext returned it
+  OSSafeReleaseNULL(arguments.structureOutput);  // the framework's, since the dext returned it
   return code;
 }
 
@@ -150,7 +159,7 @@ io_return::Code DextUserClient::client_memory_for_type(uint32_t type, uint32_t* 
   if (descriptor == nullptr) return io_return::kNoMemory;
   *options = static_cast<uint32_t>(dext_options);
   *memory = descriptor->IOMemoryDescriptor::ivars->object;
-  descriptor->release();   // Copy: the reference was ours
+  descriptor->release();  // Copy: the reference was ours
   return io_return::kSuccess;
 }
 
@@ -170,8 +179,9 @@ void DextUserClient::client_close() {
 
 void DextUserClient::note_copy_on_write() {
   if (std::exchange(copy_on_write_noted_, true)) return;
-  report(LogLevel::kWarning, "CreateMemoryDescriptorFromClient without kIOMemoryDisableCopyOnWrite for memory that the "
-                             "device writes: the client may not see the writes on a Mac");
+  report(LogLevel::kWarning,
+         "CreateMemoryDescriptorFromClient without kIOMemoryDisableCopyOnWrite for memory that the "
+         "device writes: the client may not see the writes on a Mac");
 }
 
 void DextUserClient::service_terminated() {
@@ -183,10 +193,14 @@ void DextUserClient::service_terminated() {
 
 }  // namespace dartboard::driverkit
 
-using namespace dartboard::driverkit;   // NOLINT: implements Apple's global names
+using namespace dartboard::driverkit;  // NOLINT: implements Apple's global names
 
-bool IOUserClient::init() { return IOService::init(); }
-void IOUserClient::free() { IOService::free(); }
+bool IOUserClient::init() {
+  return IOService::init();
+}
+void IOUserClient::free() {
+  IOService::free();
+}
 
 kern_return_t IOUserClient::ExternalMethod(uint64_t, IOUserClientMethodArguments* arguments,
                                            const IOUserClientMethodDispatch* dispatch, OSObject* target,
@@ -223,7 +237,9 @@ kern_return_t IOUserClient::CopyClientMemoryForType_Impl(uint64_t, uint64_t*, IO
   return kIOReturnUnsupported;
 }
 
-kern_return_t IOUserClient::CopyClientEntitlements_Impl(OSDictionary**) { return kIOReturnUnsupported; }
+kern_return_t IOUserClient::CopyClientEntitlements_Impl(OSDictionary**) {
+  return kIOReturnUnsupported;
+}
 
 kern_return_t IOUserClient::CreateMemoryDescriptorFromClient_Impl(uint64_t options, uint32_t segmentsCount,
                                                                   const IOAddressSegment* segments,
@@ -231,7 +247,7 @@ kern_return_t IOUserClient::CreateMemoryDescriptorFromClient_Impl(uint64_t optio
   if (memory == nullptr || segments == nullptr || segmentsCount > 32) return kIOReturnBadArgument;
   *memory = nullptr;
   const DextUserClient* connection = IOService::ivars->connection;
-  if (connection == nullptr || !connection->alive()) return kIOReturnNotReady;   // the client's task is gone
+  if (connection == nullptr || !connection->alive()) return kIOReturnNotReady;  // the client's task is gone
   std::vector<dartboard::macos::MemoryObject::Range> ranges;
   ranges.reserve(segmentsCount);
   for (uint32_t i = 0; i < segmentsCount; ++i) {

@@ -43,11 +43,11 @@ class DextUserClient final : public macos::UserClient {
 
   macos::Ref<macos::Service> service_;
   IOUserClient* object_;
-  IODispatchQueue* queue_ = nullptr;        // where ExternalMethod runs; kept alive by the object
+  IODispatchQueue* queue_ = nullptr;  // where ExternalMethod runs; kept alive by the object
   bool terminated_ = false;
   bool closing_ = false;
   bool copy_on_write_noted_ = false;
-  bool in_call_ = false;                    // a call that sleeps (IODispatchQueue::Sleep) lets others in
+  bool in_call_ = false;  // a call that sleeps (IODispatchQueue::Sleep) lets others in
   // Reused: the fields that a scalar call does not use stay zero, and zeroing 330 bytes a call is not free.
   IOUserClientMethodArguments arguments_{};
 };

@@ -17,7 +17,7 @@ struct OSString_IVars {
 };
 struct OSData_IVars {
   std::vector<uint8_t> bytes;
-  const uint8_t* external = nullptr;   ///< withBytesNoCopy: somebody else's memory
+  const uint8_t* external = nullptr;  ///< withBytesNoCopy: somebody else's memory
   size_t external_length = 0;
 };
 struct OSNumber_IVars {
@@ -31,10 +31,9 @@ template <class C>
 void reclaim_variables(OSMetaClassBase* object) {
   delete std::exchange(static_cast<C*>(object)->ivars, nullptr);
 }
-[[maybe_unused]] const bool reclaim_set =
-    (gOSStringMetaClassObject.reclaim = reclaim_variables<OSString>,
-     gOSDataMetaClassObject.reclaim = reclaim_variables<OSData>,
-     gOSNumberMetaClassObject.reclaim = reclaim_variables<OSNumber>, true);
+[[maybe_unused]] const bool reclaim_set = (gOSStringMetaClassObject.reclaim = reclaim_variables<OSString>,
+                                           gOSDataMetaClassObject.reclaim = reclaim_variables<OSData>,
+                                           gOSNumberMetaClassObject.reclaim = reclaim_variables<OSNumber>, true);
 
 /// Creates and initialises; init() of these classes cannot fail.
 template <class C, class V>
@@ -45,11 +44,15 @@ C* make(V* variables) {
   return object;
 }
 
-uint64_t mask(size_t bits) { return bits >= 64 ? UINT64_MAX : (uint64_t{1} << bits) - 1; }
+uint64_t mask(size_t bits) {
+  return bits >= 64 ? UINT64_MAX : (uint64_t{1} << bits) - 1;
+}
 
 }  // namespace
 
-void OSContainer::free() { OSObject::free(); }
+void OSContainer::free() {
+  OSObject::free();
+}
 
 // --- OSString -------------------------------------------------------------------------------------------------------
 
@@ -57,8 +60,12 @@ OSString* OSString::withCString(const char* text, size_t length) {
   if (text == nullptr) return nullptr;
   return make<OSString>(new OSString_IVars{std::string(text, strnlen(text, length))});
 }
-OSString* OSString::withCString(const char* text) { return text != nullptr ? withCString(text, std::strlen(text)) : nullptr; }
-OSString* OSString::withCStringNoCopy(const char* text) { return withCString(text); }
+OSString* OSString::withCString(const char* text) {
+  return text != nullptr ? withCString(text, std::strlen(text)) : nullptr;
+}
+OSString* OSString::withCStringNoCopy(const char* text) {
+  return withCString(text);
+}
 OSString* OSString::withString(const OSString* other) {
   return other != nullptr ? make<OSString>(new OSString_IVars{other->ivars->text}) : nullptr;
 }
@@ -66,10 +73,18 @@ void OSString::free() {
   reclaim_variables<OSString>(this);
   OSContainer::free();
 }
-size_t OSString::getLength() const { return ivars->text.size(); }
-char OSString::getChar(size_t index) const { return index < ivars->text.size() ? ivars->text[index] : '\0'; }
-const char* OSString::getCStringNoCopy() const { return ivars->text.c_str(); }
-bool OSString::isEqualTo(const char* text) const { return text != nullptr && ivars->text == text; }
+size_t OSString::getLength() const {
+  return ivars->text.size();
+}
+char OSString::getChar(size_t index) const {
+  return index < ivars->text.size() ? ivars->text[index] : '\0';
+}
+const char* OSString::getCStringNoCopy() const {
+  return ivars->text.c_str();
+}
+bool OSString::isEqualTo(const char* text) const {
+  return text != nullptr && ivars->text == text;
+}
 bool OSString::isEqualTo(const OSMetaClassBase* other) const {
   const OSString* string = OSDynamicCast(OSString, other);
   return string != nullptr && string->ivars->text == ivars->text;
@@ -146,14 +161,30 @@ void OSNumber::free() {
   reclaim_variables<OSNumber>(this);
   OSContainer::free();
 }
-size_t OSNumber::numberOfBits() const { return ivars->bits; }
-size_t OSNumber::numberOfBytes() const { return (ivars->bits + 7) / 8; }
-uint8_t OSNumber::unsigned8BitValue() const { return static_cast<uint8_t>(ivars->value); }
-uint16_t OSNumber::unsigned16BitValue() const { return static_cast<uint16_t>(ivars->value); }
-uint32_t OSNumber::unsigned32BitValue() const { return static_cast<uint32_t>(ivars->value); }
-uint64_t OSNumber::unsigned64BitValue() const { return ivars->value; }
-void OSNumber::setValue(uint64_t value) { ivars->value = value & mask(ivars->bits); }
-void OSNumber::addValue(int64_t value) { setValue(ivars->value + static_cast<uint64_t>(value)); }
+size_t OSNumber::numberOfBits() const {
+  return ivars->bits;
+}
+size_t OSNumber::numberOfBytes() const {
+  return (ivars->bits + 7) / 8;
+}
+uint8_t OSNumber::unsigned8BitValue() const {
+  return static_cast<uint8_t>(ivars->value);
+}
+uint16_t OSNumber::unsigned16BitValue() const {
+  return static_cast<uint16_t>(ivars->value);
+}
+uint32_t OSNumber::unsigned32BitValue() const {
+  return static_cast<uint32_t>(ivars->value);
+}
+uint64_t OSNumber::unsigned64BitValue() const {
+  return ivars->value;
+}
+void OSNumber::setValue(uint64_t value) {
+  ivars->value = value & mask(ivars->bits);
+}
+void OSNumber::addValue(int64_t value) {
+  setValue(ivars->value + static_cast<uint64_t>(value));
+}
 bool OSNumber::isEqualTo(const OSMetaClassBase* other) const {
   const OSNumber* number = OSDynamicCast(OSNumber, other);
   return number != nullptr && number->ivars->value == ivars->value;
@@ -182,7 +213,15 @@ OSBoolean* OSBoolean::withBoolean(bool value) {
 void OSBoolean::retain() const {}
 void OSBoolean::release() const {}
 void OSBoolean::free() {}
-bool OSBoolean::getValue() const { return this == booleans[1].object; }
-bool OSBoolean::isTrue() const { return getValue(); }
-bool OSBoolean::isFalse() const { return !getValue(); }
-bool OSBoolean::isEqualTo(const OSMetaClassBase* other) const { return this == other; }
+bool OSBoolean::getValue() const {
+  return this == booleans[1].object;
+}
+bool OSBoolean::isTrue() const {
+  return getValue();
+}
+bool OSBoolean::isFalse() const {
+  return !getValue();
+}
+bool OSBoolean::isEqualTo(const OSMetaClassBase* other) const {
+  return this == other;
+}

@@ -64,8 +64,11 @@ TEST_F(Collections, DictionaryReplacesAndKeepsOrder) {
 }
 
 TEST_F(Collections, NumbersAreCutToTheirBits) {
-  const struct { uint64_t value; size_t bits; uint64_t kept; } table[] = {
-      {0x1ff, 8, 0xff}, {UINT64_MAX, 64, UINT64_MAX}, {UINT64_MAX, 1, 1}, {0x12345678, 32, 0x12345678}};
+  const struct {
+    uint64_t value;
+    size_t bits;
+    uint64_t kept;
+  } table[] = {{0x1ff, 8, 0xff}, {UINT64_MAX, 64, UINT64_MAX}, {UINT64_MAX, 1, 1}, {0x12345678, 32, 0x12345678}};
   for (const auto& row : table) {
     OSNumber* number = OSNumber::withNumber(row.value, row.bits);
     EXPECT_EQ(number->unsigned64BitValue(), row.kept);
@@ -110,7 +113,9 @@ TEST_F(Collections, SharedPointersOwn) {
 }
 
 TEST_F(Collections, ZeroedMemoryIsAnEmptySharedPointer) {
-  struct Variables { OSSharedPtr<OSString> string; };
+  struct Variables {
+    OSSharedPtr<OSString> string;
+  };
   Variables* variables = IONewZero(Variables, 1);
   EXPECT_EQ(variables->string, nullptr);
   variables->string = OSSharedPtr(OSString::withCString("x"), OSNoRetain);
@@ -119,7 +124,9 @@ TEST_F(Collections, ZeroedMemoryIsAnEmptySharedPointer) {
 }
 
 TEST_F(Collections, FreeTakesMemoryFromNew) {
-  struct Variables { int number = 3; };
+  struct Variables {
+    int number = 3;
+  };
   auto* variables = new Variables();
   IOSafeDeleteNULL(variables, Variables, 1);
   EXPECT_EQ(variables, nullptr);

@@ -9,7 +9,9 @@ namespace reg = model::test_register;
 using model::TestDmaCommand;
 
 std::byte g_ram alignas(16384)[4 * kMiB];
-uint64_t ram(uint64_t offset) { return reinterpret_cast<uintptr_t>(g_ram) + offset; }
+uint64_t ram(uint64_t offset) {
+  return reinterpret_cast<uintptr_t>(g_ram) + offset;
+}
 
 class DextDma : public Mac {
  protected:
@@ -63,11 +65,12 @@ class DextDma : public Mac {
 
 TEST_F(DextDma, BufferSizes) {
   boot_and_claim();
-  const struct { uint64_t size, alignment; io_return::Code code; } table[] = {
-      {0, 0, io_return::kBadArgument},
-      {kDartboardDMABufferBytesMax + 1, 0, io_return::kBadArgument},
-      {UINT64_MAX, 0, io_return::kBadArgument},
-      {1, 0, io_return::kSuccess},
+  const struct {
+    uint64_t size, alignment;
+    io_return::Code code;
+  } table[] = {
+      {0, 0, io_return::kBadArgument},          {kDartboardDMABufferBytesMax + 1, 0, io_return::kBadArgument},
+      {UINT64_MAX, 0, io_return::kBadArgument}, {1, 0, io_return::kSuccess},
       {64 * kMiB, 16384, io_return::kSuccess},
   };
   for (const auto& row : table) {
@@ -117,7 +120,10 @@ TEST_F(DextDma, DeviceWritesReachTheClientsOwnBytes) {
 
 TEST_F(DextDma, BadRegions) {
   boot_and_claim();
-  const struct { uint64_t address, size; io_return::Code code; } table[] = {
+  const struct {
+    uint64_t address, size;
+    io_return::Code code;
+  } table[] = {
       {ram(0), 0, io_return::kBadArgument},
       {0, 16384, io_return::kBadArgument},
       {UINT64_MAX - 100, 16384, io_return::kBadArgument},
@@ -200,7 +206,8 @@ TEST_F(DextDma, SixtyThousandRegionsByKeyInAnyOrder) {
   for (uint64_t i = 1; i < kCount; i += 2) ASSERT_EQ(unmap(i << 14), io_return::kSuccess) << i;
   for (uint64_t i = 0; i < kCount; ++i) {
     ASSERT_EQ(client().call(kSelectorProbeDMARegion, {i << 14, 0}, 1).code,
-              i % 2 == 0 ? io_return::kSuccess : io_return::kNotFound) << i;
+              i % 2 == 0 ? io_return::kSuccess : io_return::kNotFound)
+        << i;
   }
   client().close();
   EXPECT_EQ(mapper().mappings, 0u);

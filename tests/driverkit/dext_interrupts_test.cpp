@@ -192,7 +192,9 @@ class DextReset : public Mac {
   }
 };
 
-TEST_F(DextReset, FlrIfThereIsOne) { check({}, true, false); }
+TEST_F(DextReset, FlrIfThereIsOne) {
+  check({}, true, false);
+}
 
 TEST_F(DextReset, HotResetWithoutFlr) {
   model::TestEndpointOptions options;

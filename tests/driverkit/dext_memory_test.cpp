@@ -12,11 +12,18 @@ using macos::Ref;
 TEST_F(DextMemory, TypesBeforeClaim) {
   boot();
   Connection connection = open();
-  const struct { uint32_t type; io_return::Code code; } table[] = {
-      {kMemoryTypeDMABuffer, io_return::kNotReady}, {kMemoryTypeBAR0, io_return::kNotOpen},
-      {kMemoryTypeBAR0 + 1, io_return::kNotFound},  {kMemoryTypeBAR0 + 2, io_return::kNotOpen},
-      {kMemoryTypeBAR0 + 5, io_return::kNotFound},  {kMemoryTypeIRQPage, io_return::kNotReady},
-      {8, io_return::kUnsupported},                 {0xffffffff, io_return::kUnsupported},
+  const struct {
+    uint32_t type;
+    io_return::Code code;
+  } table[] = {
+      {kMemoryTypeDMABuffer, io_return::kNotReady},
+      {kMemoryTypeBAR0, io_return::kNotOpen},
+      {kMemoryTypeBAR0 + 1, io_return::kNotFound},
+      {kMemoryTypeBAR0 + 2, io_return::kNotOpen},
+      {kMemoryTypeBAR0 + 5, io_return::kNotFound},
+      {kMemoryTypeIRQPage, io_return::kNotReady},
+      {8, io_return::kUnsupported},
+      {0xffffffff, io_return::kUnsupported},
   };
   for (const auto& row : table) {
     Ref<MemoryObject> memory;
@@ -29,7 +36,11 @@ TEST_F(DextMemory, BarsAfterClaim) {
   boot();
   Connection connection = open();
   ASSERT_EQ(connection.claim(), io_return::kSuccess);
-  const struct { uint32_t bar; uint64_t length; uint8_t index; } table[] = {{0, 16 * kKiB, 0}, {2, kMiB, 1}, {4, 4 * kKiB, 2}};
+  const struct {
+    uint32_t bar;
+    uint64_t length;
+    uint8_t index;
+  } table[] = {{0, 16 * kKiB, 0}, {2, kMiB, 1}, {4, 4 * kKiB, 2}};
   for (const auto& row : table) {
     Ref<MemoryObject> memory;
     ASSERT_EQ(connection.memory(kMemoryTypeBAR0 + row.bar, &memory), io_return::kSuccess) << row.bar;

@@ -1,4 +1,5 @@
-// tests/driverkit/dext_selectors_test.cpp - every selector of VFIOUserPCIDriver: argument counts, before and after claim.
+// tests/driverkit/dext_selectors_test.cpp - every selector of VFIOUserPCIDriver: argument counts, before and after
+// claim.
 #include "tests/driverkit/mac.h"
 
 namespace dartboard::driverkit {
@@ -161,7 +162,9 @@ TEST_F(DextSelectors, IdentityIsTheDevicesWithoutClaim) {
 
 // Claims --------------------------------------------------------------------------------------------------------------
 
-uint64_t command_of(Connection& connection) { return connection.call(kSelectorConfigRead, {4, 2}, 1).out.at(0); }
+uint64_t command_of(Connection& connection) {
+  return connection.call(kSelectorConfigRead, {4, 2}, 1).out.at(0);
+}
 
 TEST_F(DextSelectors, ClaimSetsMemorySpaceAndBusMaster) {
   boot();
@@ -223,8 +226,10 @@ TEST_F(DextSelectors, BarRegistersReadAsTypeOnly) {
   boot();
   Connection connection = open();
   ASSERT_EQ(connection.claim(), io_return::kSuccess);
-  const struct { uint64_t offset; uint64_t value; } table[] = {
-      {0x10, 0x0}, {0x14, 0x0}, {0x18, 0xc}, {0x1c, 0x0}, {0x20, 0x0}, {0x24, 0x0}};
+  const struct {
+    uint64_t offset;
+    uint64_t value;
+  } table[] = {{0x10, 0x0}, {0x14, 0x0}, {0x18, 0xc}, {0x1c, 0x0}, {0x20, 0x0}, {0x24, 0x0}};
   for (const auto& row : table) {
     EXPECT_EQ(connection.call(kSelectorConfigRead, {row.offset, 4}, 1).out.at(0), row.value) << row.offset;
   }
@@ -233,7 +238,11 @@ TEST_F(DextSelectors, BarRegistersReadAsTypeOnly) {
 TEST_F(DextSelectors, BarInfo) {
   boot();
   Connection connection = open();
-  const struct { uint64_t bar; io_return::Code code; std::vector<uint64_t> out; } table[] = {
+  const struct {
+    uint64_t bar;
+    io_return::Code code;
+    std::vector<uint64_t> out;
+  } table[] = {
       {0, io_return::kSuccess, {0, 16 * kKiB, 0x0}},
       {1, io_return::kNotFound, {}},
       {2, io_return::kSuccess, {1, kMiB, 0xc}},

@@ -50,7 +50,8 @@ class Connection {
   Connection(Connection&&) = default;
   Connection& operator=(Connection&&) = delete;
 
-  Answer call(uint32_t selector, std::vector<uint64_t> in = {}, uint32_t room = 0, macos::AsyncTarget* target = nullptr) {
+  Answer call(uint32_t selector, std::vector<uint64_t> in = {}, uint32_t room = 0,
+              macos::AsyncTarget* target = nullptr) {
     std::array<uint64_t, 16> out{};
     macos::MethodCall call;
     call.scalar_input = in.data();

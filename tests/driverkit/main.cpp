@@ -3,7 +3,9 @@
 
 #include <systemc>
 
-int sc_main(int, char**) { return 0; }
+int sc_main(int, char**) {
+  return 0;
+}
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);

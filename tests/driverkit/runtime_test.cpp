@@ -99,7 +99,7 @@ TEST_F(Runtime, MatchingNeedsTunnelCompatibleAndTheRightDevice) {
   only(kVfioBundle);
   boot();
   EXPECT_EQ(service()->name(), "VFIOUserPCIDriver");
-  set_dext_enabled(kProbeBundle, true);   // no match category: the higher IOProbeScore wins
+  set_dext_enabled(kProbeBundle, true);  // no match category: the higher IOProbeScore wins
   boot();
   EXPECT_EQ(service()->name(), "probe");
 }
@@ -152,7 +152,7 @@ TEST_F(Runtime, ActionDeliversToItsTargetAfterTheSenderReturned) {
   std::memset(action->GetReference(), 0x5a, 16);
   {
     char name[8] = "short";
-    uint64_t values[3] = {7, 8, 9};   // shorter than the declared array: the count says so
+    uint64_t values[3] = {7, 8, 9};  // shorter than the declared array: the count says so
     probe()->Announce(action, name, values, 3);
     std::memset(name, 'x', sizeof name - 1);
     values[0] = 0;
@@ -174,7 +174,9 @@ TEST_F(Runtime, CancelledActionDeliversNothing) {
   OSAction* action = nullptr;
   ASSERT_EQ(probe()->CreateActionAnnounced(0, &action), kIOReturnSuccess);
   __block int cancelled = 0;
-  action->Cancel(^{ ++cancelled; });
+  action->Cancel(^{
+    ++cancelled;
+  });
   probe()->Announce(action, "x", nullptr, 0);
   run();
   EXPECT_EQ(cancelled, 1);
@@ -208,9 +210,14 @@ TEST_F(Runtime, StructuresInAndOut) {
   boot();
   Connection connection = open();
   const char in[] = "twelve bytes";
-  const struct { size_t room; io_return::Code code; size_t bytes; } table[] = {
-      {100, io_return::kSuccess, sizeof in}, {sizeof in, io_return::kSuccess, sizeof in},
-      {sizeof in - 1, io_return::kBadArgument, 0}, {macos::kVariableOutputSize, io_return::kSuccess, sizeof in}};
+  const struct {
+    size_t room;
+    io_return::Code code;
+    size_t bytes;
+  } table[] = {{100, io_return::kSuccess, sizeof in},
+               {sizeof in, io_return::kSuccess, sizeof in},
+               {sizeof in - 1, io_return::kBadArgument, 0},
+               {macos::kVariableOutputSize, io_return::kSuccess, sizeof in}};
   for (const auto& row : table) {
     char out[4096] = {};
     macos::MethodCall call;
@@ -248,15 +255,19 @@ TEST_F(Runtime, SynchronousWaitForTheOwnQueueIsAReportedDeadlock) {
 TEST_F(Runtime, CopyOnWriteFollowsOptionsAndDirection) {
   boot();
   Connection connection = open();
-  const struct { uint64_t options; bool seen; uint64_t warnings; } table[] = {
-      {kIOMemoryDirectionInOut | kIOMemoryDisableCopyOnWrite, true, 0},
-      {kIOMemoryDirectionOut | kIOMemoryDisableCopyOnWrite, true, 0},
-      {kIOMemoryDirectionOut, false, 0},
-      {kIOMemoryDirectionInOut, true, 1}};
+  const struct {
+    uint64_t options;
+    bool seen;
+    uint64_t warnings;
+  } table[] = {{kIOMemoryDirectionInOut | kIOMemoryDisableCopyOnWrite, true, 0},
+               {kIOMemoryDirectionOut | kIOMemoryDisableCopyOnWrite, true, 0},
+               {kIOMemoryDirectionOut, false, 0},
+               {kIOMemoryDirectionInOut, true, 1}};
   for (const auto& row : table) {
     uint64_t memory = 0;
     reset_stats();
-    ASSERT_EQ(connection.call(kProbeCopy, {reinterpret_cast<uintptr_t>(&memory), row.options}).code, io_return::kSuccess);
+    ASSERT_EQ(connection.call(kProbeCopy, {reinterpret_cast<uintptr_t>(&memory), row.options}).code,
+              io_return::kSuccess);
     EXPECT_EQ(memory == 0x1234, row.seen) << row.options;
     EXPECT_EQ(stats().warnings, row.warnings) << row.options;
   }
@@ -269,10 +280,17 @@ TEST_F(Runtime, AsyncRunsLaterInOrderOnTheQueue) {
   IODispatchQueue* queue = make_queue();
   __block std::string order;
   __block bool on_queue = false;
-  queue->DispatchAsync(^{ order += "a"; on_queue = queue->OnQueue(); });
-  queue->DispatchAsync(^{ order += "b"; });
+  queue->DispatchAsync(^{
+    order += "a";
+    on_queue = queue->OnQueue();
+  });
+  queue->DispatchAsync(^{
+    order += "b";
+  });
   EXPECT_EQ(order, "");
-  queue->DispatchSync(^{ order += "c"; });
+  queue->DispatchSync(^{
+    order += "c";
+  });
   EXPECT_EQ(order, "abc");
   EXPECT_TRUE(on_queue);
   EXPECT_FALSE(queue->OnQueue());
@@ -284,7 +302,11 @@ TEST_F(Runtime, RunActionOnTheOwnQueueRunsAtOnce) {
   boot();
   IODispatchQueue* queue = make_queue();
   __block kern_return_t inner = kIOReturnError;
-  queue->DispatchSync(^{ inner = queue->RunAction(^kern_return_t { return kIOReturnSuccess; }); });
+  queue->DispatchSync(^{
+    inner = queue->RunAction(^kern_return_t {
+      return kIOReturnSuccess;
+    });
+  });
   EXPECT_EQ(inner, kIOReturnSuccess);
   OSSafeReleaseNULL(queue);
 }
@@ -294,7 +316,13 @@ TEST_F(Runtime, WaitingForAQueueThatWaitsIsADeadlock) {
   IODispatchQueue* a = make_queue("a");
   IODispatchQueue* b = make_queue("b");
   __block int ran = 0;
-  a->DispatchSync(^{ b->DispatchSync(^{ a->DispatchSync(^{ ++ran; }); }); });
+  a->DispatchSync(^{
+    b->DispatchSync(^{
+      a->DispatchSync(^{
+        ++ran;
+      });
+    });
+  });
   EXPECT_EQ(ran, 0);
   EXPECT_EQ(stats().deadlocks, 1u);
   reset_stats();
@@ -306,9 +334,15 @@ TEST_F(Runtime, CancelRunsItsHandlerAndStopsLaterWork) {
   boot();
   IODispatchQueue* queue = make_queue();
   __block std::string order;
-  queue->DispatchAsync(^{ order += "a"; });
-  queue->Cancel(^{ order += "c"; });
-  queue->DispatchAsync(^{ order += "x"; });
+  queue->DispatchAsync(^{
+    order += "a";
+  });
+  queue->Cancel(^{
+    order += "c";
+  });
+  queue->DispatchAsync(^{
+    order += "x";
+  });
   run();
   EXPECT_EQ(order, "ac");
   OSSafeReleaseNULL(queue);
@@ -326,7 +360,10 @@ TEST_F(Runtime, SleepLetsOthersIntoTheQueueAndWakeupEndsIt) {
     slept = queue->Sleep(address, 0);
     order += "e";
   });
-  queue->DispatchAsync(^{ order += "w"; queue->Wakeup(address); });
+  queue->DispatchAsync(^{
+    order += "w";
+    queue->Wakeup(address);
+  });
   run();
   EXPECT_EQ(order, "swe");
   EXPECT_EQ(slept, kIOReturnSuccess);
@@ -341,7 +378,9 @@ TEST_F(Runtime, SleepTimesOutAtItsDeadline) {
   int event = 0;
   int* address = &event;
   const uint64_t before = kernel().timeline().now().value;
-  queue->DispatchSync(^{ slept = queue->SleepWithTimeout(address, 24'000); });
+  queue->DispatchSync(^{
+    slept = queue->SleepWithTimeout(address, 24'000);
+  });
   EXPECT_EQ(slept, kIOReturnTimeout);
   EXPECT_EQ(kernel().timeline().now().value - before, kNsPerMs);
   OSSafeReleaseNULL(queue);
@@ -386,7 +425,10 @@ TEST_F(Runtime, TimerFiresAtItsDeadlineOnce) {
   EXPECT_EQ(probe_log.timer_fired, 1);
   __block bool cancelled = false;
   IOTimerDispatchSource* released = timer;
-  timer->Cancel(^{ cancelled = true; released->release(); });
+  timer->Cancel(^{
+    cancelled = true;
+    released->release();
+  });
   EXPECT_FALSE(cancelled) << "asynchronous";
   run();
   EXPECT_TRUE(cancelled);
@@ -496,8 +538,10 @@ TEST_F(InterruptSource, SessionRules) {
   device_->ConfigurationRead16(kIOPCIConfigurationOffsetVendorID, &vendor);
   EXPECT_EQ(vendor, 0xffffu);
   uint64_t data = 0;
-  EXPECT_EQ(device_->_MemoryAccess(kPCIDriverKitMemoryAccessOperationDeviceRead | kPCIDriverKitMemoryAccessOperation32Bit,
-                                   0, 0, &data, probe(), 0), kIOReturnNotOpen);
+  EXPECT_EQ(
+      device_->_MemoryAccess(kPCIDriverKitMemoryAccessOperationDeviceRead | kPCIDriverKitMemoryAccessOperation32Bit, 0,
+                             0, &data, probe(), 0),
+      kIOReturnNotOpen);
 }
 
 TEST_F(InterruptSource, MapsOfRegistersFaultAndMapsOfMemoryAreTheDevices) {

@@ -78,11 +78,13 @@ def _check(cls, database):
     seen = set()
     for method in _messages(cls, database) + _statics(cls, database):
         if method.name in seen:
-            raise IigError(cls.path, method.line, f"{cls.name}::{method.name} is overloaded; only LOCALONLY methods can be")
+            raise IigError(cls.path, method.line,
+                           f"{cls.name}::{method.name} is overloaded; only LOCALONLY methods can be")
         seen.add(method.name)
         if method.result not in ("kern_return_t", "IOReturn", "void"):
-            raise IigError(cls.path, method.line, f"{cls.name}::{method.name} returns {method.result}; a message returns "
-                                                  "kern_return_t or void (or mark it LOCALONLY)")
+            raise IigError(cls.path, method.line,
+                           f"{cls.name}::{method.name} returns {method.result}; a message returns kern_return_t or "
+                           "void (or mark it LOCALONLY)")
         introducer = database.introducer(cls, method)
         if introducer is not cls and not method.static:
             original = next(m for m in introducer.methods if m.name == method.name)
@@ -189,7 +191,8 @@ def _stub(cls, method, database):
         out.append(_keeper(cls, method, database))
         keep, drop = f"{name}_Keep", f"{name}_Drop"
     queue = f'"{method.queue}"' if method.queue else "nullptr"
-    out.append(f'static constexpr IORPCMethod {name}_Method = {{"{cls.name}::{method.name}", {queue}, {keep}, {drop}}};\n')
+    out.append(f"static constexpr IORPCMethod {name}_Method = "
+               f'{{"{cls.name}::{method.name}", {queue}, {keep}, {drop}}};\n')
     values = ([] if method.one_way() else ["kIOReturnUnsupported"]) + [p.name for p in method.parameters]
     target = method.target_parameter()
     send = f"dartboard_iig::send_to_action({target.name}, this, rpc)" if target else "dartboard_iig::send(this, rpc)"
@@ -244,12 +247,14 @@ def _dispatch(cls, database):
         values = ", ".join(f"message->a{i}" for i in range(len(method.parameters)))
         result = "" if original.one_way() or method.one_way() else "message->result = "
         cases.append(f"    case {own}_{method.name}_ID: {{\n"
-                     f"      [[maybe_unused]] auto * message = static_cast<{owner.name}_{original.name}_Msg *>(rpc.args);\n"
+                     "      [[maybe_unused]] auto * message = "
+                     f"static_cast<{owner.name}_{original.name}_Msg *>(rpc.args);\n"
                      f"      {result}self->{method.name}_Impl({values});\n"
                      "      return kIOReturnSuccess;\n    }\n")
     return (f"kern_return_t {cls.name}::_Dispatch(OSMetaClassBase * object, const IORPC rpc) {{\n"
             f"  [[maybe_unused]] auto * self = static_cast<{cls.name} *>(object);\n"
-            f"  switch (rpc.msgid) {{\n{''.join(cases)}    default: return {cls.base}::_Dispatch(object, rpc);\n  }}\n}}\n"
+            f"  switch (rpc.msgid) {{\n{''.join(cases)}"
+            f"    default: return {cls.base}::_Dispatch(object, rpc);\n  }}\n}}\n"
             f"kern_return_t {cls.name}::Dispatch(const IORPC rpc) {{ return _Dispatch(this, rpc); }}\n")
 
 

@@ -74,7 +74,8 @@ class Parser:
                 return
         if extension == ".iig":
             line = code.count("\n", 0, match.start()) + 1
-            raise IigError(path, line, f"included file {name} was not found in: " + (", ".join(directories) or "nowhere"))
+            raise IigError(path, line,
+                           f"included file {name} was not found in: " + (", ".join(directories) or "nowhere"))
 
     def _resolve_conditionals(self, path, text, code):
         """Blanks the directives whose names are all in CONDITIONS, and the branches they exclude."""

@@ -76,11 +76,19 @@ void ProbeService::TimerFired_Impl(OSAction*, uint64_t time) {
   probe_log.timer_time = time;
 }
 
-int ProbeService::Plain(int value) { return value + ivars->number; }
-int ProbeService::Plain(const char* text) { return static_cast<int>(strlen(text)); }
-int ProbeService::Private() { return 1; }
+int ProbeService::Plain(int value) {
+  return value + ivars->number;
+}
+int ProbeService::Plain(const char* text) {
+  return static_cast<int>(strlen(text));
+}
+int ProbeService::Private() {
+  return 1;
+}
 
-bool ProbeChild::init() { return super::init(); }
+bool ProbeChild::init() {
+  return super::init();
+}
 
 kern_return_t IMPL(ProbeChild, Sum) {
   const kern_return_t status = Sum(label, a, b, result, SUPERDISPATCH);
@@ -110,7 +118,9 @@ kern_return_t ProbeUserClient::ExternalMethod(uint64_t selector, IOUserClientMet
       // A synchronous block on the queue that this call runs on.
       IODispatchQueue* queue = nullptr;
       CopyDispatchQueue(kIOServiceDefaultQueueName, &queue);
-      queue->DispatchSync(^{ ++probe_log.announced; });
+      queue->DispatchSync(^{
+        ++probe_log.announced;
+      });
       OSSafeReleaseNULL(queue);
       return kIOReturnSuccess;
     }
@@ -136,7 +146,9 @@ kern_return_t ProbeUserClient::ExternalMethod(uint64_t selector, IOUserClientMet
   }
 }
 
-kern_return_t IMPL(ProbeUserClient, Stop) { return Stop(provider, SUPERDISPATCH); }
+kern_return_t IMPL(ProbeUserClient, Stop) {
+  return Stop(provider, SUPERDISPATCH);
+}
 
 void IMPL(ProbeUserClient, AsyncCompletion) {
   (void)action, (void)status, (void)asyncData, (void)asyncDataCount;

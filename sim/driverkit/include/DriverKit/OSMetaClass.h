@@ -130,7 +130,8 @@ class OSMetaClassBase {
 #define OSTypeID(type) (type::sGetMetaClass())
 #define OSTypeAlloc(type) (static_cast<type*>(OSTypeID(type)->alloc()))
 #define OSDynamicCast(type, instance) (static_cast<type*>(OSMetaClassBase::safeMetaCast((instance), OSTypeID(type))))
-#define OSRequiredCast(type, instance) (static_cast<type*>(OSMetaClassBase::requiredMetaCast((instance), OSTypeID(type))))
+#define OSRequiredCast(type, instance) \
+  (static_cast<type*>(OSMetaClassBase::requiredMetaCast((instance), OSTypeID(type))))
 
 #define OSSafeReleaseNULL(instance) \
   do {                              \
