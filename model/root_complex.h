@@ -1,6 +1,6 @@
 // model/root_complex.h - one Apple root complex: host bridge, root port, link, slot, RID-to-SID table, DART, MSI.
 //
-// Apple gives every Thunderbolt port a root complex of its own with one port and one DART (facts: "apciec"), so bus
+// Apple gives every Thunderbolt port a root complex of its own with one port and one DART, so bus
 // numbers repeat from port to port. Everything on the CPU side is one target socket with an address map:
 //   kEcamBase + (bus<<20 | device<<15 | function<<12 | offset)   configuration space, ECAM layout
 //   kPortBase + r, kDartBase + r                                 register files of the port and of the DART
@@ -65,7 +65,7 @@ class PlatformSink {
   virtual void on_dart_error(unsigned root, const DartFault& fault) = 0;
   virtual void on_intx(unsigned root, unsigned pin, bool asserted) = 0;
   virtual void on_link_change(unsigned root, bool up) = 0;
-  /// REQADDR_GT32: fatal on M1-class Thunderbolt ports (facts: quirk 8).
+  /// REQADDR_GT32: fatal on M1-class Thunderbolt ports.
   virtual void on_address_overflow(unsigned root, Rid requester, uint64_t address) = 0;
 
  protected:

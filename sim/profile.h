@@ -27,7 +27,7 @@ struct PortProfile {
   bool tunnelled = false;                           ///< behind Thunderbolt (IOPCITunnelled)
 };
 
-/// Simulated costs; `assumed` lists the property names for which the facts give no measured number.
+/// Simulated costs; `assumed` lists the property names for which nobody published a measured number.
 struct Timings {
   uint64_t user_client_call_ns = 0;
   uint64_t flr_ns = 0, flr_poll_ns = 0;

@@ -1,6 +1,6 @@
 // sim/driverkit/matcher.cpp - finds the dext for a PCI nub, starts it, and takes everything down at shutdown.
 //
-// Matching rules: xnu IOCatalogue, IOPCIFamily IOPCIBridge::matchKeys (facts: apple-pcie.md s3). Keys: IOProviderClass,
+// Matching rules: xnu IOCatalogue, IOPCIFamily IOPCIBridge::matchKeys. Keys: IOProviderClass,
 // IOPCIMatch (vendor and device, or subsystem), IOPCIPrimaryMatch, IOPCISecondaryMatch, IOPCIClassMatch, each a list of
 // "value&mask"; IOPCITunnelCompatible behind Thunderbolt; the highest IOProbeScore of each IOMatchCategory starts.
 #include <algorithm>

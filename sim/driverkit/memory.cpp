@@ -1,6 +1,6 @@
 // sim/driverkit/memory.cpp - memory descriptors, buffers and maps over the kernel's memory objects.
 //
-// Rules: xnu IOUserServer.cpp, IOMemoryDescriptor.cpp (facts: apple-pcie.md s2.3). Device, dext and client see the same
+// Rules: xnu IOUserServer.cpp, IOMemoryDescriptor.cpp. Device, dext and client see the same
 // bytes. Device memory that is registers has no bytes: it maps to a range that faults, as a guard page would, and the
 // dext uses IOPCIDevice's calls.
 #include "sim/driverkit/memory.h"

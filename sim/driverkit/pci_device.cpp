@@ -1,6 +1,6 @@
 // sim/driverkit/pci_device.cpp - IOPCIDevice over the kernel's nub.
 //
-// Rules: IOPCIFamily PCIDriverKit/IOPCIDevice.cpp and IOPCIDevice.cpp (facts: apple-pcie.md s3). Accesses belong to the
+// Rules: IOPCIFamily PCIDriverKit/IOPCIDevice.cpp and IOPCIDevice.cpp. Accesses belong to the
 // session that Open made; without one, reads are all-ones and writes are dropped. MemoryReadN and MemoryWriteN are on
 // the way of every trapped guest access, so they go straight to the nub.
 #include "sim/driverkit/pci_device.h"

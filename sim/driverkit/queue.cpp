@@ -1,6 +1,6 @@
 // sim/driverkit/queue.cpp - IODispatchQueue: blocks and functions in order, sleeping and waking, messages to objects.
 //
-// Rules (facts: apple-pcie.md s4.1): a message is delivered on the queue named for it, else on the object's "Default"
+// Rules: a message is delivered on the queue named for it, else on the object's "Default"
 // queue; a method that the kernel implements is called at once; LOCALONLY methods never come here. One-way messages to
 // another queue are posted. A two-way message to a queue that waits for the sender is a deadlock on a Mac.
 #include "sim/driverkit/queue.h"

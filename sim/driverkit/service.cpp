@@ -1,6 +1,6 @@
 // sim/driverkit/service.cpp - IOService: lifecycle, queues, properties, and its registry entry.
 //
-// Rules: xnu IOUserServer.cpp (facts: apple-pcie.md s4.1, driverkit-shim.md s5). Create only instantiates and attaches;
+// Rules: xnu IOUserServer.cpp. Create only instantiates and attaches;
 // the framework starts a user client after NewUserClient returned it, whose reference it consumes. A service whose
 // Start fails is not published. Stop that does not reach IOService::Stop would leave a Mac waiting: a warning here.
 #include "sim/driverkit/service.h"

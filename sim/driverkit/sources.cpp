@@ -1,6 +1,6 @@
 // sim/driverkit/sources.cpp - IOInterruptDispatchSource and IOTimerDispatchSource.
 //
-// Rules: xnu IOUserServer.cpp IOInterruptDispatchSource (facts: apple-pcie.md s4.1). Interrupts that arrive before the
+// Rules: xnu IOUserServer.cpp IOInterruptDispatchSource. Interrupts that arrive before the
 // queue runs are one call with their count; while disabled they are not remembered; one source for each index. Cancel
 // is asynchronous: its handler may release the source.
 #include <Block.h>

@@ -1,6 +1,6 @@
 // sim/driverkit/user_client.cpp - IOUserClient and its kernel side.
 //
-// Rules: xnu IOUserServer.cpp IOUserUserClient::externalMethod, IOUserClient.cpp (facts: apple-pcie.md s4.1, s5).
+// Rules: xnu IOUserServer.cpp IOUserUserClient::externalMethod, IOUserClient.cpp.
 // external_method is on the way of every access a guest makes: for scalars it is a queue entry and a virtual call.
 #include "sim/driverkit/user_client.h"
 

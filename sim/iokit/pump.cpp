@@ -42,6 +42,8 @@ bool pass_time(uint64_t* budget_ns) {
 
 void reset() { Context::instance().reset(); }
 
+void inspect(InspectNode& node) { Context::instance().inspect(node); }
+
 }  // namespace dartboard::iokit
 
 extern "C" void dartboard_iokit_pump(void) { dartboard::iokit::pump(); }

@@ -7,6 +7,8 @@
 #ifdef __cplusplus
 #include <cstdint>
 
+#include "base/inspect.h"
+
 namespace dartboard::iokit {
 
 inline constexpr uint64_t kCalloutsMax = 1'000'000;   ///< one pump; more is a livelock of the client's callbacks
@@ -25,6 +27,9 @@ bool pass_time(uint64_t* budget_ns);
 /// The machine is being reset or switched off: closes every connection, makes every name from it invalid, drops queued
 /// messages. Clients that close afterwards get error codes. Kernel::shutdown() does it by itself.
 void reset();
+
+/// Port names by kind, callbacks run and dropped.
+void inspect(InspectNode& node);
 
 }  // namespace dartboard::iokit
 

@@ -1,7 +1,7 @@
 // sim/macos/dma_command.h - the kernel half of IODMACommand: prepare, segments, complete, with its known quirks.
 //
-// Source of the rules: xnu IOUserServer.cpp (Create, PrepareForDMA, CompleteDMA) and IODMACommand.cpp
-// (facts: apple-pcie.md s2.1, s2.2). The quirks are behaviour: a poisoned command after a failed prepare, a silently
+// Source of the rules: xnu IOUserServer.cpp (Create, PrepareForDMA, CompleteDMA) and IODMACommand.cpp.
+// The quirks are behaviour: a poisoned command after a failed prepare, a silently
 // truncated segment list, completion on last release.
 #pragma once
 

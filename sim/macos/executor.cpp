@@ -35,14 +35,18 @@ bool WorkQueue::run_one() {
   items_.pop_front();
   --executor_.pending_;
   ++executor_.items_run_;
+  // A sleeping item lets go of its queue, so an item can run inside another one of the same queue; each needs to know.
   bool destroyed = false;
-  destroyed_ = &destroyed;
+  bool* const outer = std::exchange(destroyed_, &destroyed);
   running_ = true;
   work();
   work = nullptr;  // the last reference to what the item held goes while the queue still counts as running
-  if (destroyed) return false;
+  if (destroyed) {
+    if (outer != nullptr) *outer = true;
+    return false;
+  }
   running_ = false;
-  destroyed_ = nullptr;
+  destroyed_ = outer;
   return true;
 }
 

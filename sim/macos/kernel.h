@@ -22,7 +22,7 @@ namespace dartboard::sim { struct Profile; }
 namespace dartboard::macos {
 
 enum class PanicCause : uint8_t {
-  kDartFault,          ///< SPTM VIOLATION_T8110_DART_INVALID_ERR_MASK (facts: quirk 9)
+  kDartFault,          ///< SPTM VIOLATION_T8110_DART_INVALID_ERR_MASK
   kInboundAddress,     ///< REQADDR_GT32 on an M1-class port (quirk 8)
   kStaleBarAccess,     ///< CPU access to a removed device's BAR (quirk 17)
   kMapperRequire,      ///< REQUIRE in IODARTMapper

@@ -1,6 +1,6 @@
 // sim/macos/mapper.h - IODARTMapper: chooses IOVAs, writes the DART's page tables, keeps the profile's limits.
 //
-// The policy of Apple's mapper is not public (facts: apple-pcie.md s2.2, s8), so it is the profile's: first fit, top
+// The policy of Apple's mapper is not public, so it is the profile's: first fit, top
 // down, random from the tape, or as recorded. Guard pages and the window make the "64k mappings" limit.
 #pragma once
 

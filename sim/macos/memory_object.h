@@ -1,6 +1,6 @@
 // sim/macos/memory_object.h - the kernel's memory descriptors: what IOMemoryDescriptor is behind the dext.
 //
-// Source of the rules: xnu IOMemoryDescriptor.cpp, IOUserServer.cpp (facts: apple-pcie.md s2.3).
+// Source of the rules: xnu IOMemoryDescriptor.cpp, IOUserServer.cpp.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,7 @@
 // sim/macos/pci_nub.h - IOPCIDevice, the kernel half: what IOPCIFamily does for one function.
 //
-// Source of the rules: IOPCIFamily IOPCIDevice.cpp, IOPCIBridge.cpp, PCIDriverKit/IOPCIDevice.cpp
-// (facts: apple-pcie.md s3). sim/driverkit's IOPCIDevice calls this; it reaches the device only through TLPs
+// Source of the rules: IOPCIFamily IOPCIDevice.cpp, IOPCIBridge.cpp, PCIDriverKit/IOPCIDevice.cpp.
+// sim/driverkit's IOPCIDevice calls this; it reaches the device only through TLPs
 // (ECAM configuration requests and memory requests on the root complex's CPU socket).
 #pragma once
 

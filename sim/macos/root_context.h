@@ -53,7 +53,7 @@ struct RootContext {
   uint64_t bridge_pcie = 0;    ///< offset of the root port's PCI Express capability
   bool in_reset = false;       ///< hot reset under way: children's configuration space is all-ones
 
-  // Leaks of the real kernel that the simulation only counts (facts: apple-pcie.md s2.2).
+  // Leaks of the real kernel that the simulation only counts.
   uint64_t descriptors_leaked = 0;
 };
 

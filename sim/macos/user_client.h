@@ -1,7 +1,7 @@
 // sim/macos/user_client.h - what the kernel knows of a user client: the calls that IOKit makes on it.
 //
 // sim/iokit calls this from the client's side; sim/driverkit implements it by calling the dext. Codes are kIOReturn
-// values or Mach codes. Source: xnu IOUserClient.cpp, IOUserServer.cpp (facts: apple-pcie.md s4.1, s5).
+// values or Mach codes. Source: xnu IOUserClient.cpp, IOUserServer.cpp.
 #pragma once
 
 #include <cstddef>

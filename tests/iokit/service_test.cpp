@@ -145,6 +145,16 @@ TEST_F(ServiceTest, AfterAPanicNothingOpens) {
   EXPECT_EQ(IOServiceOpen(service, mach_task_self(), 0, &connect), kIOReturnNotResponding);
 }
 
+TEST_F(ServiceTest, TheInspectTreeCountsNames) {
+  open();
+  InspectNode node;
+  inspect(node);
+  ASSERT_FALSE(node.children.empty());
+  EXPECT_EQ(node.children[0].name, "port names");
+  EXPECT_EQ(node.children[0].children[1].name, "connections");
+  EXPECT_EQ(node.children[0].children[1].value, "1");
+}
+
 TEST_F(ServiceTest, AServiceIsQuietAndCannotBeProbed) {
   const io_service_t service = name_of(*driver);
   uint32_t busy = 1;

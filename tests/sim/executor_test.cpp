@@ -99,5 +99,18 @@ TEST_F(ExecutorTest, AnItemMayDestroyItsQueue) {
   EXPECT_EQ(log, "");
 }
 
+TEST_F(ExecutorTest, AnItemMayDestroyItsQueueAfterAnotherRanInsideIt) {
+  // IODispatchQueue::Sleep: the item lets go of the queue, another one runs, then the sleeper goes on.
+  auto c = std::make_unique<WorkQueue>(executor, "c");
+  c->post([&] {
+    c->leave();
+    executor.run_until_idle();
+    c.reset();
+  });
+  c->post(note('1'));
+  EXPECT_TRUE(executor.run_until_idle());
+  EXPECT_EQ(log, "1");
+}
+
 }  // namespace
 }  // namespace dartboard::macos
