@@ -9,10 +9,10 @@ namespace dartboard::cli {
 
 struct ReplayOptions {
   std::string file;
-  std::string device_session;            ///< empty: the same file
+  std::string device_session;  ///< empty: the same file
   std::string dext = "sim";
   bool json = false;
-  bool quiet = false;                    ///< no progress bar
+  bool quiet = false;  ///< no progress bar
 };
 inline constexpr const char* kReplayProfile = "linux-iommu";
 ExitCode run_replay(const ReplayOptions& options);
@@ -31,9 +31,9 @@ ExitCode run_devices(const DevicesOptions& options);
 
 struct InspectOptions {
   std::string profile = kDefaultProfile;
-  std::string path;                      ///< "root/endpoint": only nodes on the way to a match and below it
-  unsigned depth = 0;                    ///< 0: all
-  bool open = false;                     ///< claim the device as a backend does, and show the backend too
+  std::string path;    ///< "root/endpoint": only nodes on the way to a match and below it
+  unsigned depth = 0;  ///< 0: all
+  bool open = false;   ///< claim the device as a backend does, and show the backend too
   bool json = false;
 };
 ExitCode run_inspect(const InspectOptions& options);

@@ -9,11 +9,11 @@ namespace dartboard::cli {
 
 enum class ExitCode : int {
   kOk = 0,
-  kDivergence = 1,       ///< the replay ran and something differed
-  kBadInput = 2,         ///< an argument, file or profile; nothing was half done
-  kWrongPlatform = 3,    ///< a real dext was asked for where there is no IOKit
-  kHostPanic = 4,        ///< the simulated Mac panicked
-  kInternal = 5,         ///< a bug of dartboard, or the system refused something that should work
+  kDivergence = 1,     ///< the replay ran and something differed
+  kBadInput = 2,       ///< an argument, file or profile; nothing was half done
+  kWrongPlatform = 3,  ///< a real dext was asked for where there is no IOKit
+  kHostPanic = 4,      ///< the simulated Mac panicked
+  kInternal = 5,       ///< a bug of dartboard, or the system refused something that should work
 };
 
 ExitCode exit_code_of(ErrorName name);

@@ -97,9 +97,9 @@ ExitCode run_inspect(const InspectOptions& options) {
   if (const auto parts = split(options.path); !parts.empty()) {
     auto kept = filter(tree, parts, 0);
     if (!kept) {
-      return report(Error{ErrorName::kBadArgument, io_return::kSuccess,
-                          fmt::format("--path '{:.60}' matches nothing; 'dartboard inspect --depth 2' shows the names",
-                                      options.path)});
+      return report(Error{
+          ErrorName::kBadArgument, io_return::kSuccess,
+          fmt::format("--path '{:.60}' matches nothing; 'dartboard inspect --depth 2' shows the names", options.path)});
     }
     tree = std::move(*kept);
   }

@@ -31,11 +31,13 @@ class IokitWorld final : public World {
   void expect_end() override {}
   Result<void> device_dma_write(Iova, std::span<const std::byte>) override { return {}; }
   Result<void> device_memory_change(unsigned, uint64_t, std::span<const std::byte>) override { return {}; }
-  Result<void> expect_placement(Iova, uint64_t) override { return {}; }   // the mapper chooses; who asked compares
+  Result<void> expect_placement(Iova, uint64_t) override { return {}; }  // the mapper chooses; who asked compares
 
-  std::optional<Error> host_panic() const override { return std::nullopt; }   // nobody would be left to ask
+  std::optional<Error> host_panic() const override { return std::nullopt; }  // nobody would be left to ask
   WorldCounters counters() override { return {}; }
-  InspectNode inspect() override { return {"mac", "", "the devices of a real Mac are shown by 'dartboard devices'", {}}; }
+  InspectNode inspect() override {
+    return {"mac", "", "the devices of a real Mac are shown by 'dartboard devices'", {}};
+  }
 
  private:
   dext::Selector device_;

@@ -20,7 +20,8 @@ constexpr uint64_t kBytesMax = uint64_t{1} << 46;
 
 Result<LazyMemory> LazyMemory::allocate(uint64_t bytes) {
   if (bytes == 0 || bytes > kBytesMax) {
-    return fail(ErrorName::kBadArgument, fmt::format("{} bytes of memory asked for; expected 1 to {}", bytes, kBytesMax));
+    return fail(ErrorName::kBadArgument,
+                fmt::format("{} bytes of memory asked for; expected 1 to {}", bytes, kBytesMax));
   }
   LazyMemory memory;
   memory.size_ = round_up(bytes, kAlignment);

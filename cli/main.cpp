@@ -3,13 +3,15 @@
 #include <exception>
 #include <new>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "cli/commands.h"
 
 // SystemC's library has a main of its own that calls this; ours is used, and this is never called.
-extern "C" int sc_main(int, char**) { return 0; }
+extern "C" int sc_main(int, char**) {
+  return 0;
+}
 
 namespace dartboard::cli {
 namespace {
@@ -17,8 +19,10 @@ namespace {
 constexpr const char* kVersion = "dartboard 0.1.0";
 
 constexpr const char* kAbout =
-    "A Mac's PCIe side in software: develop, replay and inspect a PCI passthrough stack for Apple silicon on any host.\n"
-    "A world is chosen with --dext: sim[:PROFILE] is a simulated Mac (see 'dartboard profiles'), iokit:[ROOT/]BB:DD.F a "
+    "A Mac's PCIe side in software: develop, replay and inspect a PCI passthrough stack for Apple silicon on any "
+    "host.\n"
+    "A world is chosen with --dext: sim[:PROFILE] is a simulated Mac (see 'dartboard profiles'), iokit:[ROOT/]BB:DD.F "
+    "a "
     "real device on this Mac.";
 
 constexpr const char* kExamples =
@@ -54,9 +58,12 @@ int parse_and_run(int argc, char** argv) {
   replay_command->add_flag("--json", replay.json, "Print one JSON object instead of text");
   replay_command->add_flag("-q,--quiet", replay.quiet, "No progress bar");
   replay_command->footer(
-      "Every request enters the backend as a guest's would and goes through client, dext, macOS and PCIe to an endpoint\n"
-      "that answers from the recording. Memory is placed at the recorded bus addresses. The summary counts what happened\n"
-      "on the way and shows the first ten divergences: request, layer (reply, endpoint, memory, device), expected, got.\n\n" +
+      "Every request enters the backend as a guest's would and goes through client, dext, macOS and PCIe to an "
+      "endpoint\n"
+      "that answers from the recording. Memory is placed at the recorded bus addresses. The summary counts what "
+      "happened\n"
+      "on the way and shows the first ten divergences: request, layer (reply, endpoint, memory, device), expected, "
+      "got.\n\n" +
       std::string(kExitCodeHelp));
 
   ProfilesOptions profiles;
@@ -82,7 +89,7 @@ int parse_and_run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() == 0) return app.exit(e);   // help or version: printed
+    if (e.get_exit_code() == 0) return app.exit(e);  // help or version: printed
     const auto unknown = app.remaining();
     const bool no_command = app.get_subcommands().empty() && !unknown.empty() && unknown.front().front() != '-';
     fmt::print(stderr, "dartboard: {}; 'dartboard --help' shows what there is.\n",

@@ -10,12 +10,15 @@
 
 namespace dartboard::cli {
 
-bool is_terminal(std::FILE* file) { return isatty(fileno(file)) == 1; }
+bool is_terminal(std::FILE* file) {
+  return isatty(fileno(file)) == 1;
+}
 
 Style::Style(std::FILE* file) : colours_(is_terminal(file)) {
   const char* const no_color = std::getenv("NO_COLOR");
   const char* const term = std::getenv("TERM");
-  if ((no_color != nullptr && *no_color != '\0') || (term != nullptr && std::strcmp(term, "dumb") == 0)) colours_ = false;
+  if ((no_color != nullptr && *no_color != '\0') || (term != nullptr && std::strcmp(term, "dumb") == 0))
+    colours_ = false;
 }
 
 std::string Style::wrap(const char* code, std::string_view text) const {

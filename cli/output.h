@@ -26,8 +26,8 @@ class Style {
   bool colours_;
 };
 
-std::string with_commas(uint64_t value);       ///< 27,207
-std::string bytes_text(uint64_t bytes);        ///< "96.0 MiB", exact when it is: "512 MiB"
-std::string duration_text(uint64_t ns);        ///< "1.234 s", "56.7 ms"
+std::string with_commas(uint64_t value);  ///< 27,207
+std::string bytes_text(uint64_t bytes);   ///< "96.0 MiB", exact when it is: "512 MiB"
+std::string duration_text(uint64_t ns);   ///< "1.234 s", "56.7 ms"
 
 }  // namespace dartboard::cli

@@ -38,8 +38,8 @@ void print_text(const sim::Profile& profile, const Style& style) {
                limit_text(m.mappings_max, false), port.msi_vectors);
   }
   if (!profile.timings.assumed.empty()) {
-    fmt::print("  {:<16}{}\n", "assumed", style.faint(fmt::format("{} (no measured figure)",
-                                                                  fmt::join(profile.timings.assumed, ", "))));
+    fmt::print("  {:<16}{}\n", "assumed",
+               style.faint(fmt::format("{} (no measured figure)", fmt::join(profile.timings.assumed, ", "))));
   }
 }
 

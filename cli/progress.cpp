@@ -17,7 +17,8 @@ constexpr unsigned kWidth = 30;
 
 uint64_t wall_clock_ns() {
   return static_cast<uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+          .count());
 }
 
 Progress::Progress(std::string what, uint64_t total, bool quiet)
@@ -34,8 +35,8 @@ void Progress::update(uint64_t done) {
   last_ns_ = now;
   drawn_ = true;
   const unsigned filled = static_cast<unsigned>(done * kWidth / total_);
-  fmt::print(stderr, "\r{} [{:#<{}}{:.<{}}] {:3}%  {} of {}", what_, "", filled, "", kWidth - filled, done * 100 / total_,
-             with_commas(done), with_commas(total_));
+  fmt::print(stderr, "\r{} [{:#<{}}{:.<{}}] {:3}%  {} of {}", what_, "", filled, "", kWidth - filled,
+             done * 100 / total_, with_commas(done), with_commas(total_));
   std::fflush(stderr);
 }
 

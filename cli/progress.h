@@ -10,7 +10,7 @@ class Progress {
  public:
   /// `total`: what update() counts up to. `quiet` switches the bar off on a terminal too.
   Progress(std::string what, uint64_t total, bool quiet);
-  ~Progress();   ///< takes the bar away
+  ~Progress();  ///< takes the bar away
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 

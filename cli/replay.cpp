@@ -50,8 +50,9 @@ ExitCode run_replay(const ReplayOptions& options) {
 
   const auto& stopped = summary.report.stopped;
   if (stopped && stopped->name != ErrorName::kHostPanic) {
-    return report(Error{stopped->name, stopped->io_return,
-                        fmt::format("{}: request {}: {}", session->origin, summary.report.stopped_at, stopped->sentence)});
+    return report(
+        Error{stopped->name, stopped->io_return,
+              fmt::format("{}: request {}: {}", session->origin, summary.report.stopped_at, stopped->sentence)});
   }
   if (options.json) {
     fmt::print("{}\n", to_json(summary));

@@ -12,14 +12,16 @@ namespace {
 
 using backend::Region;
 
-constexpr uint64_t kBusPageBytes = 4096;             // MAP_SYSMEM: one bus address for each 4 KiB
+constexpr uint64_t kBusPageBytes = 4096;  // MAP_SYSMEM: one bus address for each 4 KiB
 constexpr uint64_t kKeyAlignment = 16 * kKiB;
-constexpr uint32_t kExtendedConfigBegin = 0x100;     // PCIe 6.0 s7.6.2
+constexpr uint32_t kExtendedConfigBegin = 0x100;  // PCIe 6.0 s7.6.2
 constexpr uint32_t kExtendedConfigEnd = 0x1000;
-constexpr uint16_t kResizableBarCapability = 0x0015; // s7.8.6
+constexpr uint16_t kResizableBarCapability = 0x0015;  // s7.8.6
 constexpr unsigned kCapabilitiesMax = (kExtendedConfigEnd - kExtendedConfigBegin) / 8;
 
-Region bar_region(unsigned bar) { return static_cast<Region>(bar); }
+Region bar_region(unsigned bar) {
+  return static_cast<Region>(bar);
+}
 
 }  // namespace
 
@@ -31,15 +33,21 @@ Result<std::unique_ptr<MachineReplayTarget>> MachineReplayTarget::open(World& wo
   return target;
 }
 
-MachineReplayTarget::~MachineReplayTarget() { world_.on_mismatch(nullptr); }
+MachineReplayTarget::~MachineReplayTarget() {
+  world_.on_mismatch(nullptr);
+}
 
 Error MachineReplayTarget::reason(Error error) const {
   if (auto panic = world_.host_panic()) return std::move(*panic);
   return error;
 }
 
-void MachineReplayTarget::start(traces::MismatchSink& sink) { world_.on_mismatch(&sink); }
-void MachineReplayTarget::resync(uint64_t next_request) { world_.resync(next_request); }
+void MachineReplayTarget::start(traces::MismatchSink& sink) {
+  world_.on_mismatch(&sink);
+}
+void MachineReplayTarget::resync(uint64_t next_request) {
+  world_.resync(next_request);
+}
 void MachineReplayTarget::finish() {
   device_->pump();
   world_.expect_end();
@@ -102,12 +110,14 @@ Result<void> MachineReplayTarget::config_write(uint64_t offset, unsigned width, 
 
 Result<void> MachineReplayTarget::region_read(unsigned bar, uint64_t offset, std::span<std::byte> data) {
   auto result = device_->read(bar_region(bar), offset, data);
-  if (!result) [[unlikely]] return tl::unexpected(reason(result.error()));
+  if (!result) [[unlikely]]
+    return tl::unexpected(reason(result.error()));
   return result;
 }
 Result<void> MachineReplayTarget::region_write(unsigned bar, uint64_t offset, std::span<const std::byte> data) {
   auto result = device_->write(bar_region(bar), offset, data);
-  if (!result) [[unlikely]] return tl::unexpected(reason(result.error()));
+  if (!result) [[unlikely]]
+    return tl::unexpected(reason(result.error()));
   return result;
 }
 
@@ -115,9 +125,10 @@ Result<void> MachineReplayTarget::map_run(SystemMemory& memory, uint32_t handle,
                                           uint64_t bus_address) {
   const uint64_t bytes = pages * kBusPageBytes;
   const auto misplaced = [&](const std::string& why) {
-    return fail(ErrorName::kPlacement, fmt::format("memory {}: pages {} to {} cannot be placed at bus address 0x{:x} as "
-                                                   "recorded: {}",
-                                                   handle, first_page, first_page + pages - 1, bus_address, why));
+    return fail(ErrorName::kPlacement,
+                fmt::format("memory {}: pages {} to {} cannot be placed at bus address 0x{:x} as "
+                            "recorded: {}",
+                            handle, first_page, first_page + pages - 1, bus_address, why));
   };
   for (const auto& [other_handle, other] : memory_) {
     for (const SystemMemory::Run& run : other.runs) {
@@ -183,7 +194,8 @@ Result<std::byte*> MachineReplayTarget::host_bytes(uint32_t handle, uint64_t off
   const auto found = memory_.find(handle);
   if (found == memory_.end()) return fail(ErrorName::kNotFound, fmt::format("memory {} is not mapped", handle));
   if (!in_range(offset, length, found->second.size)) {
-    return fail(ErrorName::kOutOfRange, fmt::format("{} bytes at 0x{:x} are outside memory {}", length, offset, handle));
+    return fail(ErrorName::kOutOfRange,
+                fmt::format("{} bytes at 0x{:x} are outside memory {}", length, offset, handle));
   }
   return found->second.buffer.base() + offset;
 }
@@ -203,7 +215,7 @@ Result<void> MachineReplayTarget::sysmem_write(uint32_t handle, uint64_t offset,
 Result<void> MachineReplayTarget::device_dma_write(Iova address, std::span<const std::byte> data) {
   auto result = world_.device_dma_write(address, data);
   if (!result) {
-    device_->pump();   // a fault is an interrupt: let the host see it
+    device_->pump();  // a fault is an interrupt: let the host see it
     return tl::unexpected(reason(result.error()));
   }
   return result;

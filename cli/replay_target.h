@@ -54,15 +54,16 @@ class MachineReplayTarget final : public traces::ReplayTarget {
   explicit MachineReplayTarget(World& world) : world_(world) {}
   /// After a failure: a panic of the host is the reason that counts.
   Error reason(Error error) const;
-  Result<void> map_run(SystemMemory& memory, uint32_t handle, uint64_t first_page, uint64_t pages, uint64_t bus_address);
+  Result<void> map_run(SystemMemory& memory, uint32_t handle, uint64_t first_page, uint64_t pages,
+                       uint64_t bus_address);
   Result<std::byte*> host_bytes(uint32_t handle, uint64_t offset, uint64_t length);
   bool has_resizable_bar();
 
   World& world_;
-  dext::Client* client_ = nullptr;               // owned by device_
-  std::map<uint32_t, SystemMemory> memory_;      // before device_: unmapped first, then freed
+  dext::Client* client_ = nullptr;           // owned by device_
+  std::map<uint32_t, SystemMemory> memory_;  // before device_: unmapped first, then freed
   std::unique_ptr<backend::PassthroughDevice> device_;
-  uint64_t next_key_ = 0x1'0000'0000;            // keys are guest addresses by convention; nothing maps below 4 GiB
+  uint64_t next_key_ = 0x1'0000'0000;  // keys are guest addresses by convention; nothing maps below 4 GiB
 };
 
 }  // namespace dartboard::cli

@@ -39,7 +39,7 @@ class SimWorld final : public World {
   std::string description() const override { return profile_.model; }
 
   Result<void> power_on(const traces::Session* session) override {
-    machine_.power_off();   // before the device that may still sit in a slot goes
+    machine_.power_off();  // before the device that may still sit in a slot goes
     endpoint_.reset();
     test_endpoint_.reset();
     accesses_.clear();
@@ -88,10 +88,10 @@ class SimWorld final : public World {
     const uint64_t position = endpoint_->position();
     if (sink_ == nullptr || position >= accesses_.size()) return;
     const model::ReplayAccess& next = accesses_[position];
-    sink_->device_mismatch(fmt::format("{} of {} bytes at BAR{}+0x{:x} (request {}), and {} more",
-                                       next.is_write ? "write" : "read", next.length, next.bar, next.offset, next.index,
-                                       accesses_.size() - position - 1),
-                           "the end of the replay");
+    sink_->device_mismatch(
+        fmt::format("{} of {} bytes at BAR{}+0x{:x} (request {}), and {} more", next.is_write ? "write" : "read",
+                    next.length, next.bar, next.offset, next.index, accesses_.size() - position - 1),
+        "the end of the replay");
   }
 
   Result<void> device_dma_write(Iova address, std::span<const std::byte> data) override {
@@ -177,7 +177,9 @@ Result<std::unique_ptr<World>> make_sim_world(const std::string& profile) {
   if (!loaded) return tl::unexpected(loaded.error());
   return make_sim_world(*loaded);
 }
-std::unique_ptr<World> make_sim_world(const sim::Profile& profile) { return std::make_unique<SimWorld>(profile); }
+std::unique_ptr<World> make_sim_world(const sim::Profile& profile) {
+  return std::make_unique<SimWorld>(profile);
+}
 
 model::EndpointDeclaration declaration_of(const traces::DeviceDescription& device) {
   model::EndpointDeclaration declaration;
@@ -204,7 +206,7 @@ std::vector<model::ReplayAccess> register_accesses(const traces::Session& sessio
     if (!is_write && event.kind != traces::EventKind::kMmioRead) continue;
     if (session.device.bars[event.target].kind != traces::BarKind::kRegisters) continue;
     const traces::Reply* const reply = session.reply_of(event);
-    if (!is_write && (reply == nullptr || reply->status != 0)) continue;   // a read that failed has no bytes to answer
+    if (!is_write && (reply == nullptr || reply->status != 0)) continue;  // a read that failed has no bytes to answer
     const traces::Payload& data = is_write ? event.data : reply->data;
     for (uint64_t done = 0; done < event.length;) {
       const uint64_t at = event.address + done;

@@ -63,9 +63,10 @@ void print_text(const ReplaySummary& s, std::FILE* out) {
   text.line("device", device_text(s.session->device));
   if (!s.device_session.empty()) text.line("device side from", s.device_session);
   text.line("world", fmt::format("{} ({})", s.world, s.world_description));
-  text.line("requests", s.report.requests == s.session->requests
-                            ? with_commas(s.report.requests)
-                            : fmt::format("{} of {}", with_commas(s.report.requests), with_commas(s.session->requests)));
+  text.line("requests",
+            s.report.requests == s.session->requests
+                ? with_commas(s.report.requests)
+                : fmt::format("{} of {}", with_commas(s.report.requests), with_commas(s.session->requests)));
   text.line("divergences", s.report.divergences == 0 ? style.good("0") : style.bad(with_commas(s.report.divergences)));
   for (const traces::Divergence& d : s.report.first) {
     fmt::print(out, "    request {} ({})\n      expected  {}\n      got       {}\n", d.index, to_string(d.layer),
@@ -77,18 +78,19 @@ void print_text(const ReplaySummary& s, std::FILE* out) {
   if (!c.trace_hash.empty()) {
     text.list("user-client calls", fmt::format("{} ({} failed)", with_commas(c.calls), with_commas(c.calls_failed)),
               c.calls_by_selector);
-    text.list("TLPs", fmt::format("{} ({} packets, {} failed)", with_commas(c.tlps), with_commas(c.packets),
-                                  with_commas(c.tlps_failed)),
+    text.list("TLPs",
+              fmt::format("{} ({} packets, {} failed)", with_commas(c.tlps), with_commas(c.packets),
+                          with_commas(c.tlps_failed)),
               c.tlps_by_kind);
-    text.line("DART", fmt::format("{} walks, {} TLB hits, {} faults", with_commas(c.dart_walks), with_commas(c.tlb_hits),
-                                  with_commas(c.faults)));
-    text.line("mapped", fmt::format("{} in {} mappings now, {} in {} at the peak", bytes_text(c.mapped_bytes),
-                                    with_commas(c.mappings), bytes_text(c.mapped_bytes_peak),
-                                    with_commas(c.mappings_peak)));
+    text.line("DART", fmt::format("{} walks, {} TLB hits, {} faults", with_commas(c.dart_walks),
+                                  with_commas(c.tlb_hits), with_commas(c.faults)));
+    text.line("mapped",
+              fmt::format("{} in {} mappings now, {} in {} at the peak", bytes_text(c.mapped_bytes),
+                          with_commas(c.mappings), bytes_text(c.mapped_bytes_peak), with_commas(c.mappings_peak)));
     text.line("simulated time", duration_text(c.simulated_ns));
   }
-  text.line("wall time", fmt::format("{} ({} requests/s, {} events/s); reading the file took {}", duration_text(s.wall_ns),
-                                     with_commas(per_second(s.report.requests, s.wall_ns)),
+  text.line("wall time", fmt::format("{} ({} requests/s, {} events/s); reading the file took {}",
+                                     duration_text(s.wall_ns), with_commas(per_second(s.report.requests, s.wall_ns)),
                                      with_commas(per_second(c.events, s.wall_ns)), duration_text(s.reading_ns)));
   if (!c.trace_hash.empty()) text.line("trace hash", c.trace_hash);
   for (const std::string& note : s.session->device.notes) text.line("note", style.note(note));

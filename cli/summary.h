@@ -16,13 +16,13 @@ namespace dartboard::cli {
 
 struct ReplaySummary {
   const traces::Session* session = nullptr;
-  std::string device_session;            ///< --device-session, or empty
+  std::string device_session;  ///< --device-session, or empty
   std::string world, world_description;
   traces::ReplayReport report;
   WorldCounters counters;
   std::optional<Error> panic;
-  uint64_t reading_ns = 0;               ///< wall time of reading and inference
-  uint64_t wall_ns = 0;                  ///< wall time of the replay alone
+  uint64_t reading_ns = 0;  ///< wall time of reading and inference
+  uint64_t wall_ns = 0;     ///< wall time of the replay alone
 };
 
 void print_text(const ReplaySummary& summary, std::FILE* out);

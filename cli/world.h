@@ -26,8 +26,8 @@ namespace dartboard::cli {
 struct WorldChoice {
   enum class Kind : uint8_t { kSim, kIokit };
   Kind kind = Kind::kSim;
-  std::string profile;        ///< kSim
-  dext::Selector device;      ///< kIokit; none: the first one
+  std::string profile;    ///< kSim
+  dext::Selector device;  ///< kIokit; none: the first one
 };
 
 /// Reads --dext. kBadArgument; kWrongPlatform for iokit where there is none.
@@ -35,22 +35,22 @@ Result<WorldChoice> parse_world(std::string_view text, std::string_view default_
 
 /// What a world counted since it was powered on. Real hardware tells little: what it cannot know stays empty.
 struct WorldCounters {
-  std::vector<std::pair<std::string, uint64_t>> calls_by_selector;   ///< by number of the selector, unused ones left out
+  std::vector<std::pair<std::string, uint64_t>> calls_by_selector;  ///< by number of the selector, unused ones left out
   uint64_t calls = 0, calls_failed = 0;
   std::vector<std::pair<std::string, uint64_t>> tlps_by_kind;
   uint64_t tlps = 0, tlps_failed = 0, packets = 0;
   uint64_t dart_walks = 0, tlb_hits = 0, faults = 0;
   uint64_t mapped_bytes = 0, mapped_bytes_peak = 0, mappings = 0, mappings_peak = 0;
   uint64_t simulated_ns = 0;
-  uint64_t events = 0;          ///< that went into the hash
-  std::string trace_hash;       ///< 32 hex digits; empty on real hardware
+  uint64_t events = 0;     ///< that went into the hash
+  std::string trace_hash;  ///< 32 hex digits; empty on real hardware
 };
 
 class World {
  public:
   virtual ~World() = default;
-  virtual std::string name() const = 0;           ///< "sim:linux-iommu"
-  virtual std::string description() const = 0;    ///< for people
+  virtual std::string name() const = 0;         ///< "sim:linux-iommu"
+  virtual std::string description() const = 0;  ///< for people
 
   /// Powers on with an endpoint that answers from `session`, or with the built-in test endpoint (null). On real
   /// hardware there is nothing to do. `session` must stay.

@@ -21,11 +21,11 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr uint64_t kFileBytesMax = kMiB;
-constexpr int kDepthMax = 4;                       // the schema needs 3
+constexpr int kDepthMax = 4;  // the schema needs 3
 constexpr size_t kNotesMax = 64;
-constexpr uint64_t kBarBytesMin = 16;              // PCIe 6.0 s7.5.1.2.1: the smallest memory BAR
-constexpr uint64_t kBar32BytesMax = 2 * kGiB;      // a 32-bit BAR implements at most bits 31:4
-constexpr uint64_t kBarBytesMax = 64 * kGiB;       // what the simulation gives a device
+constexpr uint64_t kBarBytesMin = 16;          // PCIe 6.0 s7.5.1.2.1: the smallest memory BAR
+constexpr uint64_t kBar32BytesMax = 2 * kGiB;  // a 32-bit BAR implements at most bits 31:4
+constexpr uint64_t kBarBytesMax = 64 * kGiB;   // what the simulation gives a device
 constexpr std::string_view kSchema = "dartboard-device-1";
 
 /// Finds where the text stops being JSON.
@@ -261,10 +261,10 @@ Result<DeviceDescription> parse_device_description(std::string_view text, const 
   if (root.is_discarded()) {
     ErrorFinder finder;
     Json::sax_parse(text.begin(), text.end(), &finder);
-    const auto lines = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(
-                                                                   std::min(finder.position, text.size())), '\n');
-    return fail(ErrorName::kFileCorrupt, fmt::format("{}: line {} is not JSON; expected a device description.", origin,
-                                                     lines + 1));
+    const auto lines = std::count(
+        text.begin(), text.begin() + static_cast<std::ptrdiff_t>(std::min(finder.position, text.size())), '\n');
+    return fail(ErrorName::kFileCorrupt,
+                fmt::format("{}: line {} is not JSON; expected a device description.", origin, lines + 1));
   }
   if (too_deep) {
     return fail(ErrorName::kFileCorrupt, fmt::format("{}: is nested deeper than a device description can be.", origin));
@@ -291,8 +291,8 @@ Result<DeviceDescription> read_device_description(const std::string& path) {
     return fail(ErrorName::kFileUnreadable, fmt::format("{}: cannot be read: {}.", path, std::strerror(errno)));
   }
   if (text.size() > kFileBytesMax) {
-    return fail(ErrorName::kFileCorrupt, fmt::format("{}: is larger than {} bytes; expected a device description.", path,
-                                                     kFileBytesMax));
+    return fail(ErrorName::kFileCorrupt,
+                fmt::format("{}: is larger than {} bytes; expected a device description.", path, kFileBytesMax));
   }
   return parse_device_description(text, path);
 }

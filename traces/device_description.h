@@ -12,8 +12,8 @@
 //     "bars": [                                  required, may be empty
 //       {"index": 0,                             0-5, ascending; a 64-bit BAR takes index and index + 1
 //        "size": 536870912,                      bytes, or a string "512 MiB" (KiB, MiB, GiB); a power of two
-//        "kind": "memory" | "registers",         memory: bytes without side effects; registers: answered by the recording
-//        "64bit": true, "prefetchable": true}    optional, false
+//        "kind": "memory" | "registers",         memory: bytes without side effects; registers: answered by the
+//        recording "64bit": true, "prefetchable": true}    optional, false
 //     ],
 //     "recorded": {                              optional: how the recorded device differed from a real one
 //       "memory_decode_gated_by_command": false, optional, true
@@ -39,7 +39,7 @@ enum class BarKind : uint8_t { kAbsent, kMemory, kRegisters };
 
 struct BarDescription {
   BarKind kind = BarKind::kAbsent;
-  uint64_t size = 0;             ///< bytes
+  uint64_t size = 0;  ///< bytes
   bool is_64bit = false;
   bool prefetchable = false;
 };
@@ -49,7 +49,7 @@ struct DeviceDescription {
   uint16_t vendor_id = 0, device_id = 0;
   uint16_t subsystem_vendor_id = 0, subsystem_id = 0;
   uint8_t revision_id = 0;
-  uint32_t class_code = 0xff0000;                 ///< 24 bits
+  uint32_t class_code = 0xff0000;  ///< 24 bits
   std::array<BarDescription, 6> bars;
   bool memory_decode_gated_by_command = true;
   bool resizable_bar = false;

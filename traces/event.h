@@ -43,9 +43,9 @@ enum class EventKind : uint8_t {
   kMmioWrite,
   kDmaMap,
   kDmaUnmap,
-  kHostRead,         ///< the CPU reads memory that is mapped for DMA
-  kHostWrite,        ///< the CPU writes memory that is mapped for DMA
-  kDeviceMemory,     ///< the device changed memory of its own
+  kHostRead,      ///< the CPU reads memory that is mapped for DMA
+  kHostWrite,     ///< the CPU writes memory that is mapped for DMA
+  kDeviceMemory,  ///< the device changed memory of its own
   kDeviceDmaRead,
   kDeviceDmaWrite,
   kInterrupt,
@@ -60,15 +60,15 @@ std::string_view to_string(EventKind kind);
 
 /// Who made the event happen, and how we know.
 enum class Source : uint8_t {
-  kGuest,      ///< a request of the driver under recording
-  kDevice,     ///< seen from the device (a capture that has it)
-  kInferred,   ///< done by the device, concluded from what the driver read (traces/inference.h)
-  kRecorder,   ///< marks and losses
+  kGuest,     ///< a request of the driver under recording
+  kDevice,    ///< seen from the device (a capture that has it)
+  kInferred,  ///< done by the device, concluded from what the driver read (traces/inference.h)
+  kRecorder,  ///< marks and losses
 };
 
 /// Bytes without a copy: either `bytes` (owned by an arena) or `length` times `fill`.
 struct Payload {
-  const std::byte* bytes = nullptr;   ///< null: a fill
+  const std::byte* bytes = nullptr;  ///< null: a fill
   uint64_t length = 0;
   std::byte fill{0};
 
@@ -108,10 +108,10 @@ struct Payload {
 inline constexpr uint32_t kNoReply = UINT32_MAX;
 
 struct Event {
-  uint64_t time_ns = 0;       ///< of the recording's own clock
-  uint64_t request = 0;       ///< the request it is, or (device events) the request it happened before
+  uint64_t time_ns = 0;  ///< of the recording's own clock
+  uint64_t request = 0;  ///< the request it is, or (device events) the request it happened before
   uint64_t address = 0;
-  uint64_t length = 0;        ///< bytes; for accesses of 1, 2, 4 or 8 bytes this is the width
+  uint64_t length = 0;  ///< bytes; for accesses of 1, 2, 4 or 8 bytes this is the width
   uint64_t value = 0;
   Payload data;
   uint32_t target = 0;        ///< BAR, memory handle or IRQ kind
@@ -125,10 +125,10 @@ struct Event {
 
 /// What came back for a request.
 struct Reply {
-  uint64_t status = 0;        ///< 0: success
-  uint64_t value0 = 0;        ///< kProbe: bytes of the names; kConfigRead: value; kMapBar: address; kDmaMap: bytes of data
-  uint64_t value1 = 0;        ///< kProbe: count; kMapBar: size; kDmaMap: handle
-  uint64_t duration_ns = 0;   ///< round trip
+  uint64_t status = 0;  ///< 0: success
+  uint64_t value0 = 0;  ///< kProbe: bytes of the names; kConfigRead: value; kMapBar: address; kDmaMap: bytes of data
+  uint64_t value1 = 0;  ///< kProbe: count; kMapBar: size; kDmaMap: handle
+  uint64_t duration_ns = 0;  ///< round trip
   Payload data;
 };
 

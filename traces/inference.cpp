@@ -13,7 +13,7 @@ namespace dartboard::traces {
 
 namespace {
 
-constexpr uint64_t kBusPageBytes = 4096;   // one recorded bus address per 4 KiB
+constexpr uint64_t kBusPageBytes = 4096;  // one recorded bus address per 4 KiB
 
 class Inference {
  public:
@@ -41,9 +41,10 @@ class Inference {
         default: break;
       }
       if (shadow_bytes_ > shadow_bytes_max) {
-        return fail(ErrorName::kFileCorrupt,
-                    fmt::format("{}: request {}: more than {} bytes of memory written; that is more than a session may.",
-                                session_.origin, event.request, shadow_bytes_max));
+        return fail(
+            ErrorName::kFileCorrupt,
+            fmt::format("{}: request {}: more than {} bytes of memory written; that is more than a session may.",
+                        session_.origin, event.request, shadow_bytes_max));
       }
       out_.push_back(event);
     }
@@ -54,7 +55,7 @@ class Inference {
  private:
   struct HostMemory {
     SparseShadow shadow;
-    Payload pages;      // recorded bus addresses, 8 bytes each
+    Payload pages;  // recorded bus addresses, 8 bytes each
   };
 
   bool is_memory(uint32_t bar) const {

@@ -14,7 +14,7 @@ namespace {
 
 constexpr uint64_t kConfigBytes = 4096;
 constexpr uint64_t kDamageSearchBytes = 64 * kMiB;
-constexpr uint64_t kSysmemPageBytes = 4096;   // MAP_SYSMEM returns one bus address per 4 KiB
+constexpr uint64_t kSysmemPageBytes = 4096;  // MAP_SYSMEM returns one bus address per 4 KiB
 
 /// Whether a command is answered.
 enum class Replies : uint8_t { kAlways, kNever };
@@ -87,8 +87,8 @@ class Reader {
     for (const Command* c = kCommands; !c->name.empty(); ++c) {
       if (c->name == record_.cmd) return add(*c);
     }
-    return wrong(Field::kCmd, fmt::format("unknown command '{:.32}'; expected one of {}", printable(record_.cmd),
-                                          command_list()));
+    return wrong(Field::kCmd,
+                 fmt::format("unknown command '{:.32}'; expected one of {}", printable(record_.cmd), command_list()));
   }
 
   bool add(const Command& command) {
@@ -139,7 +139,8 @@ class Reader {
                                             to_string(length_field)));
   }
   bool check_no_data() {
-    return record_.has(Field::kData) ? wrong(Field::kData, fmt::format("is there; {} carries none", record_.cmd)) : true;
+    return record_.has(Field::kData) ? wrong(Field::kData, fmt::format("is there; {} carries none", record_.cmd))
+                                     : true;
   }
   bool check_bar() {
     if (session_.device.has_bar(number(Field::kBar))) return true;
@@ -169,7 +170,8 @@ class Reader {
     }
     if (!check_length(Field::kData, record_.data, Field::kA1)) return false;
     if (record_.data.length % 8 != 0) {
-      return wrong(Field::kData, fmt::format("has {} bytes; expected pairs of 32-bit mask and id", record_.data.length));
+      return wrong(Field::kData,
+                   fmt::format("has {} bytes; expected pairs of 32-bit mask and id", record_.data.length));
     }
     return !succeeded() || check_length(Field::kRet, record_.ret, Field::kR0);
   }
@@ -240,7 +242,8 @@ class Reader {
     for (uint64_t i = 0; i < pages; ++i) {
       const uint64_t page = record_.ret.le64(8 * i);
       if (page % kSysmemPageBytes != 0) {
-        return wrong(Field::kRet, fmt::format("page {} is at 0x{:x}; expected a multiple of {}", i, page, kSysmemPageBytes));
+        return wrong(Field::kRet,
+                     fmt::format("page {} is at 0x{:x}; expected a multiple of {}", i, page, kSysmemPageBytes));
       }
     }
     const uint64_t handle = number(Field::kR1);
@@ -256,7 +259,8 @@ class Reader {
     event_.length = number(Field::kA1);
     const auto found = handles_.find(number(Field::kBar));
     if (found == handles_.end()) {
-      return wrong(Field::kBar, fmt::format("is {}; expected the handle of an earlier MAP_SYSMEM", number(Field::kBar)));
+      return wrong(Field::kBar,
+                   fmt::format("is {}; expected the handle of an earlier MAP_SYSMEM", number(Field::kBar)));
     }
     event_.target = static_cast<uint32_t>(found->first);
     if (!check_range(fmt::format("memory {}", found->first), found->second)) return false;
@@ -271,7 +275,7 @@ class Reader {
   JsonlParser parser_;
   JsonlRecord record_;
   Event event_;
-  std::map<uint64_t, uint64_t> handles_;   // bytes of each
+  std::map<uint64_t, uint64_t> handles_;  // bytes of each
   uint64_t mapped_bytes_ = 0;
   uint64_t register_bytes_ = 0;
   std::string problem_;

@@ -14,12 +14,12 @@ namespace dartboard::traces {
 
 /// What a file may ask of this process. Generous for recordings, small enough to refuse a bomb.
 struct ReaderLimits {
-  uint64_t payload_bytes_max = 64 * kMiB;        ///< of one request or reply: the protocol's bulk limit
+  uint64_t payload_bytes_max = 64 * kMiB;  ///< of one request or reply: the protocol's bulk limit
   uint64_t line_bytes_max = 2 * 64 * kMiB + 64 * kKiB;
   uint64_t requests_max = 8'000'000;
-  uint64_t arena_bytes_max = kGiB;               ///< all payloads that are not fills
-  uint64_t register_bytes_max = 64 * kMiB;       ///< all register accesses together, fills spelt out
-  uint64_t memory_bytes_max = 64 * kGiB;         ///< all MAP_SYSMEM together: address space, not memory
+  uint64_t arena_bytes_max = kGiB;          ///< all payloads that are not fills
+  uint64_t register_bytes_max = 64 * kMiB;  ///< all register accesses together, fills spelt out
+  uint64_t memory_bytes_max = 64 * kGiB;    ///< all MAP_SYSMEM together: address space, not memory
 };
 
 /// Reads the requests and replies of `path`; every one fits `device`. Errors name file, line and field.

@@ -1,4 +1,5 @@
-// traces/jsonl_record.cpp - SAX handler for a record: no document tree is built, nesting deeper than a fill stops at once.
+// traces/jsonl_record.cpp - SAX handler for a record: no document tree is built, nesting deeper than a fill stops at
+// once.
 #include "traces/jsonl_record.h"
 
 #include <array>
@@ -24,7 +25,9 @@ constexpr std::array<uint8_t, 256> make_hex_table() {
 }
 constexpr std::array<uint8_t, 256> kHexDigit = make_hex_table();
 
-bool is_payload(Field f) { return f == Field::kData || f == Field::kRet; }
+bool is_payload(Field f) {
+  return f == Field::kData || f == Field::kRet;
+}
 
 /// Quotes text of the file for a message: short and printable.
 std::string in_quotes(std::string_view text) {
@@ -35,7 +38,9 @@ std::string in_quotes(std::string_view text) {
 
 }  // namespace
 
-std::string_view to_string(Field field) { return kFieldNames[static_cast<unsigned>(field)]; }
+std::string_view to_string(Field field) {
+  return kFieldNames[static_cast<unsigned>(field)];
+}
 
 struct JsonlParser::Impl {
   enum class Part : uint8_t { kFill, kLen };
@@ -109,15 +114,15 @@ struct JsonlParser::Impl {
       depth = 1;
       return end_fill();
     }
-    return true;   // depth stays 1: nothing may follow, and the parser checks that
+    return true;  // depth stays 1: nothing may follow, and the parser checks that
   }
   bool start_array(size_t) { return wrong_type("an array"); }
   bool end_array() { return true; }
   bool key(std::string& name) {
     if (depth == 2) {
       if (name != "fill" && name != "len") {
-        return wrong(fmt::format("field '{}': unknown member {}; expected 'fill' and 'len'", to_string(field),
-                                 in_quotes(name)));
+        return wrong(
+            fmt::format("field '{}': unknown member {}; expected 'fill' and 'len'", to_string(field), in_quotes(name)));
       }
       part = name == "fill" ? Part::kFill : Part::kLen;
       (part == Part::kFill ? have_fill : have_len) = true;
@@ -138,7 +143,8 @@ struct JsonlParser::Impl {
 
   bool decode_hex(std::string_view text) {
     if (text.size() % 2 != 0) {
-      return wrong(fmt::format("field '{}': has {} hex digits; expected an even number", to_string(field), text.size()));
+      return wrong(
+          fmt::format("field '{}': has {} hex digits; expected an even number", to_string(field), text.size()));
     }
     const uint64_t count = text.size() / 2;
     if (count > payload_bytes_max) return too_long(count);
@@ -148,7 +154,8 @@ struct JsonlParser::Impl {
       const uint8_t low = kHexDigit[static_cast<uint8_t>(text[2 * i + 1])];
       if ((high | low) > 0xf) {
         return wrong(fmt::format("field '{}': {} is not a hex digit, at digit {}", to_string(field),
-                                 in_quotes(text.substr(2 * i + (high > 0xf ? 0 : 1), 1)), 2 * i + (high > 0xf ? 0 : 1)));
+                                 in_quotes(text.substr(2 * i + (high > 0xf ? 0 : 1), 1)),
+                                 2 * i + (high > 0xf ? 0 : 1)));
       }
       bytes[i] = static_cast<std::byte>(high << 4 | low);
     }
@@ -160,14 +167,15 @@ struct JsonlParser::Impl {
       return wrong(fmt::format("field '{}': has no '{}'; expected {{\"fill\": byte, \"len\": n}}", to_string(field),
                                have_fill ? "len" : "fill"));
     }
-    if (fill > 0xff) return wrong(fmt::format("field '{}': 'fill' is {}; expected a byte, 0-255", to_string(field), fill));
+    if (fill > 0xff)
+      return wrong(fmt::format("field '{}': 'fill' is {}; expected a byte, 0-255", to_string(field), fill));
     if (len > payload_bytes_max) return too_long(len);
     payload() = Payload::filled(static_cast<std::byte>(fill), len);
     return true;
   }
   bool too_long(uint64_t count) {
-    return wrong(fmt::format("field '{}': has {} bytes; expected at most {}", to_string(field), count,
-                             payload_bytes_max));
+    return wrong(
+        fmt::format("field '{}': has {} bytes; expected at most {}", to_string(field), count, payload_bytes_max));
   }
 };
 
@@ -186,6 +194,8 @@ bool JsonlParser::parse(std::string_view line, JsonlRecord* record) {
   return Json::sax_parse(line.begin(), line.end(), impl_.get());
 }
 
-const std::string& JsonlParser::problem() const { return impl_->problem; }
+const std::string& JsonlParser::problem() const {
+  return impl_->problem;
+}
 
 }  // namespace dartboard::traces

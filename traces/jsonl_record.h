@@ -1,8 +1,8 @@
 // traces/jsonl_record.h - one line of a .jsonl session: a flat JSON object, taken apart strictly.
 //
 // Members: "t" time in ns, "cmd", "dev", "bar" (BAR, or memory handle for SYSMEM_*), "a0" "a1" "a2" arguments, "data"
-// payload of the request, "st" status, "r0" "r1" results, "dt" round trip in ns, "ret" payload of the reply. Numbers are
-// unsigned integers; payloads are hex text or {"fill": byte, "len": n}. No "st": the request had no reply (posted).
+// payload of the request, "st" status, "r0" "r1" results, "dt" round trip in ns, "ret" payload of the reply. Numbers
+// are unsigned integers; payloads are hex text or {"fill": byte, "len": n}. No "st": the request had no reply (posted).
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ struct JsonlRecord {
   uint64_t numbers[kFieldCount] = {};
   std::string cmd;
   Payload data, ret;
-  uint16_t present = 0;       ///< one bit per Field
+  uint16_t present = 0;  ///< one bit per Field
 
   bool has(Field f) const { return (present >> static_cast<unsigned>(f)) & 1; }
   uint64_t number(Field f) const { return numbers[static_cast<unsigned>(f)]; }

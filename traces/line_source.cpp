@@ -21,7 +21,9 @@ constexpr unsigned char kZstdMagic[4] = {0x28, 0xb5, 0x2f, 0xfd};
 
 }  // namespace
 
-void LineSource::Freer::operator()(ZSTD_DCtx_s* context) const { ZSTD_freeDCtx(context); }
+void LineSource::Freer::operator()(ZSTD_DCtx_s* context) const {
+  ZSTD_freeDCtx(context);
+}
 
 LineSource::LineSource() = default;
 LineSource::~LineSource() = default;
@@ -62,13 +64,11 @@ Result<bool> LineSource::next(std::string_view* line) {
   size_t searched = line_begin_;
   for (;;) {
     const void* newline = std::memchr(text_.data() + searched, '\n', text_.size() - searched);
-    const size_t end = newline != nullptr
-                           ? static_cast<size_t>(static_cast<const char*>(newline) - text_.data())
-                           : text_.size();
+    const size_t end =
+        newline != nullptr ? static_cast<size_t>(static_cast<const char*>(newline) - text_.data()) : text_.size();
     if (end - line_begin_ > line_bytes_max_) {
-      return fail(ErrorName::kFileCorrupt,
-                  fmt::format("{}: line {} is longer than {} bytes, the longest allowed.", path_, line_number_ + 1,
-                              line_bytes_max_));
+      return fail(ErrorName::kFileCorrupt, fmt::format("{}: line {} is longer than {} bytes, the longest allowed.",
+                                                       path_, line_number_ + 1, line_bytes_max_));
     }
     if (newline != nullptr) {
       *line = std::string_view(text_).substr(line_begin_, end - line_begin_);

@@ -31,13 +31,13 @@ class LineSource {
   /// error of its own is only known to be sound at its checksum.
   std::optional<Error> damage_further_on(uint64_t bytes_max);
 
-  uint64_t line_number() const { return line_number_; }   ///< of the last line, from 1
+  uint64_t line_number() const { return line_number_; }  ///< of the last line, from 1
   /// The last line had its newline. A line without one may have been cut short.
   bool line_complete() const { return line_complete_; }
 
  private:
   LineSource();
-  Result<bool> fill();   // appends decoded bytes to text_; false at the end
+  Result<bool> fill();  // appends decoded bytes to text_; false at the end
 
   struct Closer {
     void operator()(std::FILE* file) const { std::fclose(file); }
@@ -47,15 +47,15 @@ class LineSource {
   };
   std::string path_;
   std::unique_ptr<std::FILE, Closer> file_;
-  std::unique_ptr<ZSTD_DCtx_s, Freer> zstd_;   // null: plain text
-  bool in_frame_ = false;                      // a zstd frame is open
+  std::unique_ptr<ZSTD_DCtx_s, Freer> zstd_;  // null: plain text
+  bool in_frame_ = false;                     // a zstd frame is open
   bool at_end_ = false;
   bool line_complete_ = true;
   uint64_t line_bytes_max_ = 0;
   uint64_t line_number_ = 0;
   std::vector<char> input_;
   size_t input_begin_ = 0, input_end_ = 0;
-  std::string text_;           // decoded, [line_begin_, ...) not yet handed out
+  std::string text_;  // decoded, [line_begin_, ...) not yet handed out
   size_t line_begin_ = 0;
 };
 

@@ -69,7 +69,8 @@ class Driver final : private MismatchSink {
   }
 
  private:
-  // Divergences. -------------------------------------------------------------------------------------------------------
+  // Divergences.
+  // -------------------------------------------------------------------------------------------------------
   void diverge(Layer layer, std::string expected, std::string got) {
     if (diverged_) return;
     diverged_ = true;
@@ -87,7 +88,8 @@ class Driver final : private MismatchSink {
   bool ended(const Result<T>& result) {
     const Reply* const reply = guest_.reply_of(*event_);
     const uint64_t recorded = reply == nullptr ? 0 : reply->status;
-    if (result.has_value() && recorded == 0) [[likely]] return true;
+    if (result.has_value() && recorded == 0) [[likely]]
+      return true;
     if (!result.has_value() && ends_replay(result.error().name)) {
       report_.stopped = result.error();
       return false;
@@ -99,12 +101,14 @@ class Driver final : private MismatchSink {
     return false;
   }
   void compare(std::string_view what, uint64_t expected, uint64_t got) {
-    if (expected == got) [[likely]] return;
+    if (expected == got) [[likely]]
+      return;
     diverge(Layer::kReply, fmt::format("{} 0x{:x}", what, expected), fmt::format("{} 0x{:x}", what, got));
   }
   void compare_bytes(const Payload& expected, std::span<const std::byte> got, uint64_t at) {
     const uint64_t first = expected.first_difference(got);
-    if (first == expected.length) [[likely]] return;
+    if (first == expected.length) [[likely]]
+      return;
     diverge_at(Layer::kReply, first, at, expected, [&](uint64_t i) { return got[i]; });
   }
   template <class Got>
@@ -118,10 +122,9 @@ class Driver final : private MismatchSink {
 
   /// Nobody but the two recordings can tell that a write to memory differs: the device does not see it.
   void compare_memory_write(const Event& got, const Event& expected) {
-    const bool is_memory =
-        expected.kind == EventKind::kHostWrite ||
-        (expected.kind == EventKind::kMmioWrite && device_.device.has_bar(expected.target) &&
-         device_.device.bars[expected.target].kind == BarKind::kMemory);
+    const bool is_memory = expected.kind == EventKind::kHostWrite ||
+                           (expected.kind == EventKind::kMmioWrite && device_.device.has_bar(expected.target) &&
+                            device_.device.bars[expected.target].kind == BarKind::kMemory);
     if (!is_memory) return;
     if (got.kind != expected.kind || got.target != expected.target || got.address != expected.address ||
         got.length != expected.length) {
@@ -141,18 +144,21 @@ class Driver final : private MismatchSink {
     return a.fill == b.fill ? a.length : 0;
   }
 
-  // Requests. ----------------------------------------------------------------------------------------------------------
+  // Requests.
+  // ----------------------------------------------------------------------------------------------------------
   void request(const Event& e) {
     const Reply* const reply = guest_.reply_of(e);
     switch (e.kind) {
       case EventKind::kMmioWrite:
-        write(e, [&](uint64_t offset, std::span<const std::byte> d) { return target_.region_write(e.target, offset, d); });
+        write(e,
+              [&](uint64_t offset, std::span<const std::byte> d) { return target_.region_write(e.target, offset, d); });
         break;
       case EventKind::kMmioRead:
         read(e, [&](uint64_t offset, std::span<std::byte> d) { return target_.region_read(e.target, offset, d); });
         break;
       case EventKind::kHostWrite:
-        write(e, [&](uint64_t offset, std::span<const std::byte> d) { return target_.sysmem_write(e.target, offset, d); });
+        write(e,
+              [&](uint64_t offset, std::span<const std::byte> d) { return target_.sysmem_write(e.target, offset, d); });
         break;
       case EventKind::kHostRead:
         read(e, [&](uint64_t offset, std::span<std::byte> d) { return target_.sysmem_read(e.target, offset, d); });
@@ -166,8 +172,7 @@ class Driver final : private MismatchSink {
         ended(target_.config_write(e.address, static_cast<unsigned>(e.length), static_cast<uint32_t>(e.value)));
         break;
       case EventKind::kProbe: {
-        const auto count = target_.probe(
-            {static_cast<uint8_t>(e.address), static_cast<uint16_t>(e.value), e.data});
+        const auto count = target_.probe({static_cast<uint8_t>(e.address), static_cast<uint16_t>(e.value), e.data});
         if (ended(count)) compare("count", reply->value1, *count);
         break;
       }
@@ -185,7 +190,7 @@ class Driver final : private MismatchSink {
       case EventKind::kDeviceDmaRead:
       case EventKind::kDeviceDmaWrite:
       case EventKind::kInterrupt:
-      case EventKind::kMark: break;   // nobody below the guest is asked
+      case EventKind::kMark: break;  // nobody below the guest is asked
     }
   }
 
@@ -201,7 +206,8 @@ class Driver final : private MismatchSink {
     for (uint64_t i = 0; i < count; ++i) {
       const uint64_t expected = reply->data.le64(8 * i);
       if (expected == pages_[i]) continue;
-      diverge(Layer::kReply, fmt::format("page {} at 0x{:x}", i, expected), fmt::format("page {} at 0x{:x}", i, pages_[i]));
+      diverge(Layer::kReply, fmt::format("page {} at 0x{:x}", i, expected),
+              fmt::format("page {} at 0x{:x}", i, pages_[i]));
       return;
     }
   }
@@ -242,7 +248,8 @@ class Driver final : private MismatchSink {
     std::memset(chunk_.get(), std::to_integer<int>(data.fill), std::min(data.length, kChunkBytes));
   }
 
-  // The device's own doings. -------------------------------------------------------------------------------------------
+  // The device's own doings.
+  // -------------------------------------------------------------------------------------------
   void perform(const Event& e) {
     const bool is_dma = e.kind == EventKind::kDeviceDmaWrite;
     if (report_.stopped || (!is_dma && e.kind != EventKind::kDeviceMemory)) return;
@@ -271,10 +278,10 @@ class Driver final : private MismatchSink {
   const ReplayOptions& options_;
   const std::unique_ptr<std::byte[]> chunk_;
   std::vector<uint64_t> pages_;
-  const Event* event_ = nullptr;             // the guest's request under way
-  const Event* device_request_ = nullptr;    // the same request in the device's session (or the guest's own)
-  bool diverged_ = false;    // this request already has its divergence
-  bool resync_ = false;      // the device saw this request differently
+  const Event* event_ = nullptr;           // the guest's request under way
+  const Event* device_request_ = nullptr;  // the same request in the device's session (or the guest's own)
+  bool diverged_ = false;                  // this request already has its divergence
+  bool resync_ = false;                    // the device saw this request differently
   ReplayReport report_;
 };
 

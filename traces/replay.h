@@ -23,15 +23,15 @@ namespace dartboard::traces {
 
 /// Where a request went wrong.
 enum class Layer : uint8_t {
-  kReply,      ///< the reply that reached the guest is not the recorded one
-  kEndpoint,   ///< the device received another access than the recorded one
-  kMemory,     ///< memory that is reached without the device's knowledge received other bytes than the recorded ones
-  kDevice,     ///< what the recorded device did by itself could not be done (DMA fault, no such memory)
+  kReply,     ///< the reply that reached the guest is not the recorded one
+  kEndpoint,  ///< the device received another access than the recorded one
+  kMemory,    ///< memory that is reached without the device's knowledge received other bytes than the recorded ones
+  kDevice,    ///< what the recorded device did by itself could not be done (DMA fault, no such memory)
 };
 std::string_view to_string(Layer layer);
 
 struct Divergence {
-  uint64_t index = 0;        ///< of the request
+  uint64_t index = 0;  ///< of the request
   Layer layer = Layer::kReply;
   std::string expected, got;
 };
@@ -50,7 +50,7 @@ class MismatchSink {
 struct ProbeQuery {
   uint8_t base_class = 0;
   uint16_t vendor_id = 0;
-  Payload filters;           ///< pairs of 32-bit little-endian mask and id; none: every device
+  Payload filters;  ///< pairs of 32-bit little-endian mask and id; none: every device
 
   bool matches(uint16_t vendor, uint16_t device, uint32_t class_code) const;
 };
@@ -69,8 +69,8 @@ class ReplayTarget {
   virtual void finish() = 0;
 
   // As a guest would ask.
-  virtual Result<uint64_t> probe(const ProbeQuery& query) = 0;                ///< devices found
-  virtual Result<uint64_t> map_bar(unsigned bar) = 0;                         ///< bytes mapped
+  virtual Result<uint64_t> probe(const ProbeQuery& query) = 0;  ///< devices found
+  virtual Result<uint64_t> map_bar(unsigned bar) = 0;           ///< bytes mapped
   virtual Result<void> resize_bar(unsigned bar, uint64_t size) = 0;
   virtual Result<void> reset() = 0;
   virtual Result<uint32_t> config_read(uint64_t offset, unsigned width) = 0;
@@ -98,11 +98,11 @@ struct ReplayOptions {
 };
 
 struct ReplayReport {
-  uint64_t requests = 0;                 ///< replayed, the one that stopped the replay included
+  uint64_t requests = 0;  ///< replayed, the one that stopped the replay included
   uint64_t divergences = 0;
-  std::vector<Divergence> first;         ///< at most kDivergencesKept
-  std::optional<Error> stopped;          ///< why the replay ended early
-  uint64_t stopped_at = 0;               ///< the request it ended at
+  std::vector<Divergence> first;  ///< at most kDivergencesKept
+  std::optional<Error> stopped;   ///< why the replay ended early
+  uint64_t stopped_at = 0;        ///< the request it ended at
 };
 
 /// Replays the guest's requests of `session` against `target`.

@@ -16,18 +16,16 @@ namespace dartboard::traces {
 /// Whoever makes one keeps to this: every request but a posted write has a reply, and the reply of a read that
 /// succeeded has exactly as many bytes as the read asked for.
 struct Session {
-  std::string origin;            ///< the file, for messages
+  std::string origin;  ///< the file, for messages
   DeviceDescription device;
   /// In order of time. Events of the device stand before the request that made them visible; requests are numbered
   /// from 0 without gaps in Event::request.
   std::vector<Event> events;
   std::vector<Reply> replies;
-  uint64_t requests = 0;         ///< events that are requests
-  Arena arena;                   ///< owns the bytes behind every payload
+  uint64_t requests = 0;  ///< events that are requests
+  Arena arena;            ///< owns the bytes behind every payload
 
-  const Reply* reply_of(const Event& event) const {
-    return event.reply == kNoReply ? nullptr : &replies[event.reply];
-  }
+  const Reply* reply_of(const Event& event) const { return event.reply == kNoReply ? nullptr : &replies[event.reply]; }
 };
 
 /// The usual way in: reads the device description beside `path`, the session, and adds what the device did by itself

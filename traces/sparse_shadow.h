@@ -24,7 +24,7 @@ class SparseShadow {
       auto found = pages_.find(page);
       if (found == pages_.end()) {
         if (data.is_fill() && data.fill == std::byte{0}) return;
-        found = pages_.emplace(page, std::make_unique<Page>()).first;   // zeroed
+        found = pages_.emplace(page, std::make_unique<Page>()).first;  // zeroed
       }
       data.copy_to(done, {found->second->data() + in_page, count});
     });

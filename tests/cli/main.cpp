@@ -1,7 +1,9 @@
 // tests/cli/main.cpp - test main: SystemC wants an sc_main to link.
 #include <gtest/gtest.h>
 
-extern "C" int sc_main(int, char**) { return 0; }
+extern "C" int sc_main(int, char**) {
+  return 0;
+}
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);

@@ -47,7 +47,7 @@ struct Refused {
   const char* what;
   std::vector<std::string> arguments;
   int exit_code;
-  const char* sentence;   // part of standard error
+  const char* sentence;  // part of standard error
 };
 class RefusedRun : public testing::TestWithParam<Refused> {};
 
@@ -62,17 +62,23 @@ INSTANTIATE_TEST_SUITE_P(
     Program, RefusedRun,
     testing::Values(
         Refused{"NoCommand", {}, 2, "A subcommand is required"},
-        Refused{"UnknownCommand", {"fly"}, 2, "dartboard: unknown command 'fly'; 'dartboard --help' shows what there is."},
+        Refused{
+            "UnknownCommand", {"fly"}, 2, "dartboard: unknown command 'fly'; 'dartboard --help' shows what there is."},
         Refused{"NoFile", {"replay"}, 2, "FILE is required"},
         Refused{"UnknownOption", {"replay", "x", "--fast"}, 2, "--fast"},
-        Refused{"MissingFile", {"replay", "/nowhere/x.jsonl.zst"}, 2,
+        Refused{"MissingFile",
+                {"replay", "/nowhere/x.jsonl.zst"},
+                2,
                 "dartboard: /nowhere/x.jsonl.zst: cannot be opened: No such file or directory."},
-        Refused{"UnknownWorld", {"replay", "x", "--dext", "qemu"}, 2,
+        Refused{"UnknownWorld",
+                {"replay", "x", "--dext", "qemu"},
+                2,
                 "--dext 'qemu' is no world; expected 'sim[:PROFILE]' or 'iokit[:[ROOT/]BB:DD.F]'."},
         Refused{"UnknownProfile", {"replay", shipped_session(), "--dext", "sim:m9-tb9"}, 2, "m9-tb9"},
         Refused{"UnknownProfileToInspect", {"inspect", "--profile", "m9-tb9"}, 2, "m9-tb9"},
         Refused{"UnknownProfileForDevices", {"devices", "--dext", "sim:m9-tb9"}, 2, "m9-tb9"},
-        Refused{"NothingMatches", {"inspect", "--path", "flux capacitor"}, 2, "--path 'flux capacitor' matches nothing"}),
+        Refused{
+            "NothingMatches", {"inspect", "--path", "flux capacitor"}, 2, "--path 'flux capacitor' matches nothing"}),
     [](const auto& info) { return std::string(info.param.what); });
 
 #ifndef __APPLE__
@@ -220,13 +226,22 @@ TEST(Program, TwoMemoriesCannotBeAtOnePlace) {
 /// A guest that never maps the memory that the device writes to.
 std::vector<std::string> stray_dma(const std::string& profile) {
   const std::string device = write_session(
-      "stray-device", R"({"t":1,"cmd":"CFG_WRITE","a0":4,"a1":2,"a2":6,"st":0})" "\n"
+      "stray-device", R"({"t":1,"cmd":"CFG_WRITE","a0":4,"a1":2,"a2":6,"st":0})"
+                      "\n"
                       R"({"t":1,"cmd":"MAP_SYSMEM","a0":16384,"st":0,"r0":32,"r1":0,"ret":")"
-                      "0000009000000000" "0010009000000000" "0020009000000000" "0030009000000000" "\"}\n"
-                      R"({"t":2,"cmd":"SYSMEM_READ","bar":0,"a0":0,"a1":4,"st":0,"r0":4,"ret":"01020304"})" "\n");
-  const std::string guest = write_session("stray-guest", R"({"t":1,"cmd":"CFG_WRITE","a0":4,"a1":2,"a2":6,"st":0})" "\n"
-                                                         R"({"t":1,"cmd":"PING","st":0})" "\n"
-                                                         R"({"t":2,"cmd":"PING","st":0})" "\n");
+                      "0000009000000000"
+                      "0010009000000000"
+                      "0020009000000000"
+                      "0030009000000000"
+                      "\"}\n"
+                      R"({"t":2,"cmd":"SYSMEM_READ","bar":0,"a0":0,"a1":4,"st":0,"r0":4,"ret":"01020304"})"
+                      "\n");
+  const std::string guest = write_session("stray-guest", R"({"t":1,"cmd":"CFG_WRITE","a0":4,"a1":2,"a2":6,"st":0})"
+                                                         "\n"
+                                                         R"({"t":1,"cmd":"PING","st":0})"
+                                                         "\n"
+                                                         R"({"t":2,"cmd":"PING","st":0})"
+                                                         "\n");
   return {"replay", guest, "--device-session", device, "--dext", "sim:" + profile};
 }
 

@@ -49,7 +49,9 @@ ProgramRun run(const std::vector<std::string>& arguments) {
   return result;
 }
 
-std::string shipped_session() { return DARTBOARD_SESSIONS "/amd-am-boot-copy.jsonl.zst"; }
+std::string shipped_session() {
+  return DARTBOARD_SESSIONS "/amd-am-boot-copy.jsonl.zst";
+}
 
 std::string write_file(const std::string& name, std::string_view content) {
   const std::string path = directory() + "/" + name;

@@ -8,7 +8,7 @@
 namespace dartboard::cli {
 
 struct ProgramRun {
-  int exit_code = -1;        ///< -1: it did not end by itself (a signal)
+  int exit_code = -1;  ///< -1: it did not end by itself (a signal)
   std::string out, err;
 };
 

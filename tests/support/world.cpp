@@ -22,11 +22,15 @@ World::World(std::string_view profile_name, const model::TestEndpointOptions& op
   if (!profile) die("profile", profile.error());
   profile_ = *profile;
   if (profile_.ports.size() > ports_max) profile_.ports.resize(ports_max);
+  power_on();
+  open();
+}
+
+void World::power_on() {
   sim::PowerOn what;
   what.profile = &profile_;
   what.devices = {&endpoint_};
   if (const Result<void> on = machine_.power_on(what); !on) die("power on", on.error());
-  open();
 }
 
 World::~World() {
@@ -54,6 +58,7 @@ void World::enable() {
 
 void World::restart(uint64_t seed) {
   device_.reset();
+  if (!machine_.powered()) power_on();   // somebody else used the machine in between
   if (const Result<void> on = machine_.reset(seed); !on) die("reset", on.error());
   open();
 }

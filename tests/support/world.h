@@ -40,6 +40,7 @@ class World {
   void write64(uint64_t offset, uint64_t value);
 
  private:
+  void power_on();
   void open();
   sim::Machine& machine_;
   sim::Profile profile_;

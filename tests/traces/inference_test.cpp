@@ -11,7 +11,8 @@ namespace {
 
 /// Two pages at bus addresses 0x100000 and 0x300000, handle 1.
 constexpr const char* kMapScattered =
-    R"({"t":1,"cmd":"MAP_SYSMEM","a0":8192,"st":0,"r0":16,"r1":1,"ret":"00001000000000000000300000000000"})" "\n";
+    R"({"t":1,"cmd":"MAP_SYSMEM","a0":8192,"st":0,"r0":16,"r1":1,"ret":"00001000000000000000300000000000"})"
+    "\n";
 
 std::vector<Event> inferred(const Session& session) {
   std::vector<Event> out;
@@ -21,7 +22,7 @@ std::vector<Event> inferred(const Session& session) {
   return out;
 }
 std::vector<Event> inferred_from(const std::string& lines) {
-  static Session session;   // keeps the payloads of the last call alive
+  static Session session;  // keeps the payloads of the last call alive
   session = session_of(lines);
   return inferred(session);
 }
@@ -31,12 +32,14 @@ TEST(Inference, AReadOfWhatTheCpuWroteShowsNothing) {
                             R"({"t":2,"cmd":"SYSMEM_WRITE","bar":1,"a0":8,"a1":4,"data":"01020304"}
 {"t":3,"cmd":"SYSMEM_READ","bar":1,"a0":8,"a1":4,"st":0,"r0":4,"ret":"01020304"}
 {"t":4,"cmd":"SYSMEM_READ","bar":1,"a0":4096,"a1":4,"st":0,"r0":4,"ret":"00000000"}
-)").empty());
+)")
+                  .empty());
 }
 
 TEST(Inference, AReadOfOtherBytesIsADmaWriteBeforeIt) {
-  const Session session = session_of(std::string(kMapScattered) +
-                                     R"({"t":5,"cmd":"SYSMEM_READ","bar":1,"a0":4104,"a1":8,"st":0,"r0":8,"ret":"0000000000010000"}
+  const Session session =
+      session_of(std::string(kMapScattered) +
+                 R"({"t":5,"cmd":"SYSMEM_READ","bar":1,"a0":4104,"a1":8,"st":0,"r0":8,"ret":"0000000000010000"}
 )");
   ASSERT_EQ(session.events.size(), 3u);
   const Event& event = session.events[1];
@@ -44,7 +47,7 @@ TEST(Inference, AReadOfOtherBytesIsADmaWriteBeforeIt) {
   EXPECT_EQ(event.source, Source::kInferred);
   EXPECT_EQ(event.request, 1u);
   EXPECT_EQ(event.time_ns, 5u);
-  EXPECT_EQ(event.address, 0x30000cu);      // page 1, offset 8, and the word that changed
+  EXPECT_EQ(event.address, 0x30000cu);  // page 1, offset 8, and the word that changed
   EXPECT_EQ(event.value, 4108u);
   EXPECT_EQ(event.length, 4u);
   EXPECT_EQ(event.data.at(1), std::byte{1});
@@ -52,8 +55,9 @@ TEST(Inference, AReadOfOtherBytesIsADmaWriteBeforeIt) {
 }
 
 TEST(Inference, ADmaWriteIsCutWhereBusAddressesAreNotContiguous) {
-  const auto events = inferred_from(std::string(kMapScattered) +
-                                    R"({"t":2,"cmd":"SYSMEM_READ","bar":1,"a0":4088,"a1":16,"st":0,"r0":16,"ret":"ffffffffffffffffffffffffffffffff"}
+  const auto events = inferred_from(
+      std::string(kMapScattered) +
+      R"({"t":2,"cmd":"SYSMEM_READ","bar":1,"a0":4088,"a1":16,"st":0,"r0":16,"ret":"ffffffffffffffffffffffffffffffff"}
 )");
   ASSERT_EQ(events.size(), 2u);
   EXPECT_EQ(events[0].address, 0x100ff8u);
@@ -63,7 +67,8 @@ TEST(Inference, ADmaWriteIsCutWhereBusAddressesAreNotContiguous) {
 }
 
 TEST(Inference, WhatWasReadOnceIsKnown) {
-  const std::string read = R"({"t":2,"cmd":"SYSMEM_READ","bar":1,"a0":0,"a1":4,"st":0,"r0":4,"ret":"01000000"})" "\n";
+  const std::string read = R"({"t":2,"cmd":"SYSMEM_READ","bar":1,"a0":0,"a1":4,"st":0,"r0":4,"ret":"01000000"})"
+                           "\n";
   EXPECT_EQ(inferred_from(kMapScattered + read + read).size(), 1u);
 }
 
@@ -89,17 +94,19 @@ TEST(Inference, AMemoryBarReadOfOtherBytesIsAChangeOfDeviceMemory) {
 }
 
 TEST(Inference, RegisterBarsAreNotMemory) {
-  EXPECT_TRUE(inferred_from(R"({"t":1,"cmd":"MMIO_READ","bar":5,"a0":0,"a1":4,"st":0,"r0":4,"ret":"01020304"})").empty());
+  EXPECT_TRUE(
+      inferred_from(R"({"t":1,"cmd":"MMIO_READ","bar":5,"a0":0,"a1":4,"st":0,"r0":4,"ret":"01020304"})").empty());
 }
 
 TEST(Inference, AFailedReadShowsNothing) {
-  EXPECT_TRUE(inferred_from(R"({"t":1,"cmd":"MMIO_READ","bar":0,"a0":0,"a1":4,"st":1,"r0":4,"ret":"01020304"})").empty());
+  EXPECT_TRUE(
+      inferred_from(R"({"t":1,"cmd":"MMIO_READ","bar":0,"a0":0,"a1":4,"st":1,"r0":4,"ret":"01020304"})").empty());
 }
 
 TEST(Inference, ChangesMoreThanAPageApartAreTwo) {
   const std::string ret = "01" + std::string(2 * 12286, '0') + "01";
-  const auto events = inferred_from(R"({"t":1,"cmd":"MMIO_READ","bar":0,"a0":0,"a1":12288,"st":0,"r0":12288,"ret":")" +
-                                    ret + "\"}");
+  const auto events =
+      inferred_from(R"({"t":1,"cmd":"MMIO_READ","bar":0,"a0":0,"a1":12288,"st":0,"r0":12288,"ret":")" + ret + "\"}");
   ASSERT_EQ(events.size(), 2u);
   EXPECT_EQ(events[0].length, 4u);
   EXPECT_EQ(events[1].address, 12284u);

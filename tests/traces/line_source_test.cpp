@@ -117,7 +117,8 @@ TEST(LineSource, TrailingGarbageIsCorrupt) {
 TEST(LineSource, ALineOverTheLimitStopsBeforeItIsInMemory) {
   const std::string bomb = zstd("{" + std::string(64 << 20, ' '));
   ASSERT_LT(bomb.size(), 10'000u);
-  EXPECT_THAT(read_all(write_file("bomb", bomb), 1000).problem, EndsWith("line 1 is longer than 1000 bytes, the longest allowed."));
+  EXPECT_THAT(read_all(write_file("bomb", bomb), 1000).problem,
+              EndsWith("line 1 is longer than 1000 bytes, the longest allowed."));
 }
 
 }  // namespace

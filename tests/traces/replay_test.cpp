@@ -101,8 +101,8 @@ INSTANTIATE_TEST_SUITE_P(
         Change{"RegisterRead", R"("aabbccdd")", R"("aabbccde")", 6, Layer::kReply, "aabbccde", "aabbccdd"},
         Change{"RegisterReadOffset", R"("a0":20,"a1":4)", R"("a0":28,"a1":4)", 12, Layer::kEndpoint, "mmio-read",
                "mmio-read"},
-        Change{"MemoryBarWrite", R"("0102030405060708")", R"("0102030405060709")", 7, Layer::kMemory,
-               "+0x4: 05060708", "+0x4: 05060709"},
+        Change{"MemoryBarWrite", R"("0102030405060708")", R"("0102030405060709")", 7, Layer::kMemory, "+0x4: 05060708",
+               "+0x4: 05060709"},
         Change{"MemoryBarRead", R"({"fill":0,"len":32})", R"({"fill":1,"len":32})", 8, Layer::kReply,
                "+0x0: 01010101 01010101 01010101 01010101", "+0x0: 00000000"},
         Change{"BusAddress", "0010100000000000", "0020100000000000", 9, Layer::kReply, "page 1 at 0x102000",
@@ -136,17 +136,15 @@ TEST_P(OneByteOfTheShippedSession, IsOneDivergenceAtThatIndex) {
   EXPECT_EQ(report.requests, 27207u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Replay, OneByteOfTheShippedSession,
-                         testing::Values(ShippedChange{"RegisterRead", 5, Layer::kReply},
-                                         ShippedChange{"DiscoveryTable", 6, Layer::kReply},
-                                         ShippedChange{"RegisterWrite", 176, Layer::kEndpoint},
-                                         ShippedChange{"Fence", 185, Layer::kReply},
-                                         ShippedChange{"FirmwareWrite", 183, Layer::kMemory},
-                                         ShippedChange{"BulkFill", 26977, Layer::kMemory},
-                                         ShippedChange{"InputData", 27124, Layer::kMemory},
-                                         ShippedChange{"Doorbell", 27130, Layer::kEndpoint},
-                                         ShippedChange{"CopiedData", 27144, Layer::kReply}),
-                         [](const auto& info) { return std::string(info.param.what); });
+INSTANTIATE_TEST_SUITE_P(
+    Replay, OneByteOfTheShippedSession,
+    testing::Values(ShippedChange{"RegisterRead", 5, Layer::kReply}, ShippedChange{"DiscoveryTable", 6, Layer::kReply},
+                    ShippedChange{"RegisterWrite", 176, Layer::kEndpoint}, ShippedChange{"Fence", 185, Layer::kReply},
+                    ShippedChange{"FirmwareWrite", 183, Layer::kMemory},
+                    ShippedChange{"BulkFill", 26977, Layer::kMemory}, ShippedChange{"InputData", 27124, Layer::kMemory},
+                    ShippedChange{"Doorbell", 27130, Layer::kEndpoint},
+                    ShippedChange{"CopiedData", 27144, Layer::kReply}),
+    [](const auto& info) { return std::string(info.param.what); });
 
 TEST(Replay, ARequestThatTheGuestLeftOutIsSeenByTheDevice) {
   std::string lines = kOneOfEach;
@@ -156,7 +154,7 @@ TEST(Replay, ARequestThatTheGuestLeftOutIsSeenByTheDevice) {
   const Session guest = session_of(lines);
   const ReplayReport report = replay_on_fake(guest, device);
   ASSERT_EQ(report.divergences, 1u);
-  EXPECT_EQ(report.first[0].index, 6u);   // where the device first sees that something is missing
+  EXPECT_EQ(report.first[0].index, 6u);  // where the device first sees that something is missing
   EXPECT_EQ(report.first[0].layer, Layer::kEndpoint);
 }
 
@@ -173,8 +171,10 @@ TEST(Replay, AccessesThatNeverCameAreReportedAtTheEnd) {
 TEST(Replay, TheFirstTenDivergencesAreKeptAndAllAreCounted) {
   std::string recorded, changed;
   for (int i = 0; i < 25; ++i) {
-    recorded += R"({"t":1,"cmd":"MMIO_READ","bar":5,"a0":0,"a1":4,"st":0,"r0":4,"ret":"00000000"})" "\n";
-    changed += R"({"t":1,"cmd":"MMIO_READ","bar":5,"a0":0,"a1":4,"st":0,"r0":4,"ret":"01000000"})" "\n";
+    recorded += R"({"t":1,"cmd":"MMIO_READ","bar":5,"a0":0,"a1":4,"st":0,"r0":4,"ret":"00000000"})"
+                "\n";
+    changed += R"({"t":1,"cmd":"MMIO_READ","bar":5,"a0":0,"a1":4,"st":0,"r0":4,"ret":"01000000"})"
+               "\n";
   }
   const Session device = session_of(recorded);
   const Session guest = session_of(changed);
@@ -215,7 +215,7 @@ TEST(Replay, FillsAreCutAtAlignedWords) {
   FakeTarget target(session);
   const ReplayReport report = replay(session, target);
   EXPECT_EQ(report.divergences, 0u);
-  EXPECT_EQ(target.region_writes, 1u);   // 4 + 65532 ends at the cut
+  EXPECT_EQ(target.region_writes, 1u);  // 4 + 65532 ends at the cut
 }
 
 TEST(Replay, ProgressIsToldUpToTheEnd) {

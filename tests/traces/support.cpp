@@ -102,7 +102,9 @@ const Event* FakeTarget::expect(EventKind kind, unsigned bar, uint64_t offset, u
   return event;
 }
 
-void FakeTarget::start(MismatchSink& sink) { sink_ = &sink; }
+void FakeTarget::start(MismatchSink& sink) {
+  sink_ = &sink;
+}
 void FakeTarget::resync(uint64_t next_request) {
   while (next_ < accesses_.size() && accesses_[next_]->request < next_request) ++next_;
 }
@@ -114,9 +116,15 @@ Result<uint64_t> FakeTarget::probe(const ProbeQuery& query) {
   const DeviceDescription& d = device_.device;
   return query.matches(d.vendor_id, d.device_id, d.class_code) ? 1 : 0;
 }
-Result<uint64_t> FakeTarget::map_bar(unsigned bar) { return device_.device.bars[bar].size; }
-Result<void> FakeTarget::resize_bar(unsigned, uint64_t) { return fail(ErrorName::kNotSupported, "no Resizable BAR."); }
-Result<void> FakeTarget::reset() { return {}; }
+Result<uint64_t> FakeTarget::map_bar(unsigned bar) {
+  return device_.device.bars[bar].size;
+}
+Result<void> FakeTarget::resize_bar(unsigned, uint64_t) {
+  return fail(ErrorName::kNotSupported, "no Resizable BAR.");
+}
+Result<void> FakeTarget::reset() {
+  return {};
+}
 
 Result<uint32_t> FakeTarget::config_read(uint64_t offset, unsigned width) {
   uint32_t value = 0;

@@ -54,14 +54,14 @@ class FakeTarget final : public ReplayTarget {
   Result<void> device_dma_write(Iova address, std::span<const std::byte> data) override;
   Result<void> device_memory_change(unsigned bar, uint64_t offset, std::span<const std::byte> data) override;
 
-  uint64_t region_writes = 0;             ///< pieces received
+  uint64_t region_writes = 0;  ///< pieces received
   bool refuse_placement = false;
 
  private:
   struct Freer {
     void operator()(std::byte* bytes) const { std::free(bytes); }
   };
-  using Memory = std::unique_ptr<std::byte[], Freer>;   // zeroed, and only touched pages take memory
+  using Memory = std::unique_ptr<std::byte[], Freer>;  // zeroed, and only touched pages take memory
   static Memory zeroed(uint64_t bytes) { return Memory(static_cast<std::byte*>(std::calloc(bytes, 1))); }
   struct Host {
     Memory bytes;
@@ -72,7 +72,7 @@ class FakeTarget final : public ReplayTarget {
 
   const Session& device_;
   MismatchSink* sink_ = nullptr;
-  std::vector<const Event*> accesses_;    // to registers, in order
+  std::vector<const Event*> accesses_;  // to registers, in order
   size_t next_ = 0;
   std::map<unsigned, Memory> bars_;
   std::vector<std::byte> config_;
