@@ -33,8 +33,8 @@ Result<Selector> parse_selector(const std::string& text) {
       !parse_hex(rest.substr(colon + 1, dot - colon - 1), 0x1f, &device) ||
       !parse_hex(rest.substr(dot + 1), 7, &function) || (selector.root.empty() && text[0] == '/')) {
     return fail(ErrorName::kBadArgument,
-                fmt::format("'{}' names no device: expected [ROOT/]BB:DD.F with bus, device and function in hexadecimal, "
-                            "for example 01:00.0 or pcic1-bridge/01:00.0", text));
+                fmt::format("'{}' names no device: expected [ROOT/]BB:DD.F with bus, device and function in "
+                            "hexadecimal, for example 01:00.0 or pcic1-bridge/01:00.0", text));
   }
   selector.rid = Rid(static_cast<uint8_t>(bus), static_cast<uint8_t>(device), static_cast<uint8_t>(function));
   return selector;

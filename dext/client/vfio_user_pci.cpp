@@ -186,8 +186,8 @@ Result<Mapping> VfioUserPciClient::map(uint32_t type, const char* what) {
   if (code == kIOReturnBadArgument) {
     // IOKit reports every failure to map as this code; the driver's own is lost.
     return fail(ErrorName::kCallFailed,
-                fmt::format("mapping {} of {} failed: it does not exist, the device is not claimed, or the driver could "
-                            "not make it; claim first and compare with GetBARInfo", what, text_),
+                fmt::format("mapping {} of {} failed: it does not exist, the device is not claimed, or the driver "
+                            "could not make it; claim first and compare with GetBARInfo", what, text_),
                 static_cast<io_return::Code>(code));
   }
   if (code != KERN_SUCCESS) return failed(static_cast<io_return::Code>(code), "IOConnectMapMemory64", what);

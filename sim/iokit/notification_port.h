@@ -1,6 +1,6 @@
 // sim/iokit/notification_port.h - the object behind an IONotificationPortRef.
 //
-// It is the client's memory, not the machine's: it survives a machine reset, and only IONotificationPortDestroy ends it.
+// It is the client's memory, not the machine's: it survives a machine reset; only IONotificationPortDestroy ends it.
 #pragma once
 
 #include <IOKit/IOKitLib.h>

@@ -89,7 +89,9 @@ void deliver(Message& message) {
     case MessageType::kAsync: {
       const auto result = static_cast<IOReturn>(message.code);
       std::array<void*, kAsyncArgumentsMax> arguments{};
-      for (uint32_t i = 0; i < message.argument_count; ++i) arguments[i] = reinterpret_cast<void*>(message.arguments[i]);
+      for (uint32_t i = 0; i < message.argument_count; ++i) {
+        arguments[i] = reinterpret_cast<void*>(message.arguments[i]);
+      }
       switch (message.argument_count) {
         case 0: reinterpret_cast<IOAsyncCallback0>(message.callback)(refcon, result); break;
         case 1: reinterpret_cast<IOAsyncCallback1>(message.callback)(refcon, result, arguments[0]); break;

@@ -72,7 +72,8 @@ boolean_t IOObjectConformsTo(io_object_t object, const io_name_t className) {
   const std::string_view own = class_name(object);
   if (own.empty()) return FALSE;
   const bool connection = handles().kind(object) == PortKind::kConnection;
-  const bool ancestor = connection && (wanted == "IOUserClient" || wanted == "IOService" || wanted == "IORegistryEntry");
+  const bool ancestor =
+      connection && (wanted == "IOUserClient" || wanted == "IOService" || wanted == "IORegistryEntry");
   return own == wanted || ancestor || wanted == "OSObject" ? TRUE : FALSE;
 }
 

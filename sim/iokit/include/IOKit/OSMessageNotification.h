@@ -1,4 +1,4 @@
-// IOKit/OSMessageNotification.h - how notification messages are numbered. Values: xnu iokit/IOKit/OSMessageNotification.h.
+// IOKit/OSMessageNotification.h - how notification messages are numbered. Values: xnu, the same file.
 #pragma once
 
 #include <IOKit/IOTypes.h>
