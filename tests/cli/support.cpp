@@ -17,10 +17,18 @@ extern char** environ;
 namespace dartboard::cli {
 
 namespace {
-std::string directory() {
-  const std::string path = testing::TempDir() + "dartboard-cli-" + std::to_string(getpid());
-  std::filesystem::create_directories(path);
-  return path;
+/// The tests' own directory, gone when they end.
+const std::string& directory() {
+  struct Directory {
+    const std::string path = testing::TempDir() + "dartboard-cli-" + std::to_string(getpid());
+    Directory() { std::filesystem::create_directories(path); }
+    ~Directory() {
+      std::error_code ignored;
+      std::filesystem::remove_all(path, ignored);
+    }
+  };
+  static const Directory own;
+  return own.path;
 }
 }  // namespace
 

@@ -14,10 +14,26 @@
 
 namespace dartboard::traces {
 
+namespace {
+
+/// The tests' own directory, gone when they end.
+const std::string& directory() {
+  struct Directory {
+    const std::string path = testing::TempDir() + "dartboard-traces-" + std::to_string(getpid());
+    Directory() { std::filesystem::create_directories(path); }
+    ~Directory() {
+      std::error_code ignored;
+      std::filesystem::remove_all(path, ignored);
+    }
+  };
+  static const Directory own;
+  return own.path;
+}
+
+}  // namespace
+
 std::string write_file(const std::string& name, std::string_view content) {
-  const std::string directory = testing::TempDir() + "dartboard-traces-" + std::to_string(getpid());
-  std::filesystem::create_directories(directory);
-  const std::string path = directory + "/" + name;
+  const std::string path = directory() + "/" + name;
   std::FILE* const file = std::fopen(path.c_str(), "wb");
   if (file == nullptr || std::fwrite(content.data(), 1, content.size(), file) != content.size()) std::abort();
   std::fclose(file);
