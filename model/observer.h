@@ -18,9 +18,9 @@ struct TlpEvent {
   Direction direction;
   uint8_t root;        ///< index of the root complex
   Rid requester;
+  uint64_t address;    // not beside `data`: read as a pair, two fresh stores would have to leave the store buffer first
   uint32_t length;     ///< bytes
   uint32_t packets;    ///< TLPs on the wire (packet_count)
-  uint64_t address;
   uint64_t data;       ///< first 8 bytes of the data, little endian, zero-extended
 };
 

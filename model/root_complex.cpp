@@ -206,6 +206,8 @@ Outcome RootComplex::to_device(tlm::tlm_generic_payload& payload, TlpExtension* 
   const bool posted = payload.is_write() && (extension == nullptr || is_posted(extension->kind));
   device_->b_transport(payload, delay);
   Outcome outcome = extension != nullptr ? extension->outcome : Outcome::kPending;
+  if (outcome == Outcome::kSuccess) [[likely]]
+    return outcome;
   if (outcome == Outcome::kPending) {
     // A plain TLM target answers with the response alone.
     switch (payload.get_response_status()) {
@@ -251,7 +253,7 @@ void RootComplex::tell(const tlm::tlm_generic_payload& payload, TlpKind kind, Ou
     std::memcpy(&data, bytes, length);
   }
   observer_->on_tlp(
-      TlpEvent{kind, outcome, direction, static_cast<uint8_t>(index_), requester, length, packets, address, data});
+      TlpEvent{kind, outcome, direction, static_cast<uint8_t>(index_), requester, address, length, packets, data});
 }
 
 void RootComplex::config_request(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {

@@ -24,10 +24,10 @@ class Recorder final : public model::Observer {
     ++stats.by_kind[static_cast<unsigned>(e.kind)];
     stats.packets += e.packets;
     stats.failed += e.outcome != model::Outcome::kSuccess;
-    const uint32_t detail = static_cast<uint32_t>(e.kind) | static_cast<uint32_t>(e.outcome) << 8 |
-                            static_cast<uint32_t>(e.direction) << 16 | static_cast<uint32_t>(e.root) << 24;
-    hash_.add(timeline_.now().value, TraceKind::kTlp, detail, e.address, e.data,
-              e.length | static_cast<uint64_t>(e.requester.value) << 32);
+    const uint64_t detail = uint64_t{e.length} << 32 | uint64_t{e.requester.value} << 16 | uint64_t{e.root} << 9 |
+                            static_cast<uint64_t>(e.direction) << 8 | static_cast<uint64_t>(e.kind) << 4 |
+                            static_cast<uint64_t>(e.outcome);
+    hash_.add(timeline_.now().value, TraceKind::kTlp, detail, e.address, e.data);
   }
   void on_dart_fault(const model::DartFault& f) override {
     ++stats.dart_faults;

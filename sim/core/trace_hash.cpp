@@ -1,4 +1,4 @@
-// sim/core/trace_hash.cpp - XXH3-128 over blocks of event records, chained.
+// sim/core/trace_hash.cpp - XXH3-128 over blocks of events, chained.
 #include "sim/core/trace_hash.h"
 
 #include <fmt/format.h>
@@ -17,21 +17,20 @@ Hash128 hash(const void* data, size_t bytes) {
 void TraceHash::reset() {
   block_.before = {};
   used_ = 0;
-  flushed_ = 0;
+  events_ = 0;
 }
 
 void TraceHash::flush() {
   block_.before = value();
-  flushed_ += used_;
   used_ = 0;
 }
 
 void TraceHash::add_bytes(const void* data, size_t bytes) {
   const Hash128 h = hash(data, bytes);
-  add(0, TraceKind::kBytes, 0, bytes, h.low, h.high);
+  add(0, TraceKind::kBytes, bytes, h.low, h.high);
 }
 
-Hash128 TraceHash::value() const { return hash(&block_, sizeof block_.before + used_ * sizeof(TraceRecord)); }
+Hash128 TraceHash::value() const { return hash(&block_, sizeof block_.before + used_ * sizeof(uint64_t)); }
 
 std::string Hash128::hex() const { return fmt::format("{:016x}{:016x}", high, low); }
 

@@ -1,29 +1,23 @@
 // sim/core/trace_hash.h - the 128-bit running hash of everything observable that happened in a run.
 //
-// Same tape, same hash, on any compiler: that is how determinism and reset() are proved. Events are fixed 40-byte
-// records without pointers or absolute host state. The hash is on the path of every TLP, so records are gathered and
-// hashed in blocks (XXH3); each block begins with the hash of what came before, which makes a chain of the blocks.
+// Same tape, same hash, on any compiler: that is how determinism and reset() are proved. An event is a header word and
+// up to 15 words that belong to its kind, without pointers or absolute host state. The hash is on the path of every
+// TLP, so events are short, gathered, and hashed in blocks (XXH3); each block begins with the hash of what came before,
+// which makes a chain of the blocks.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 
 namespace dartboard::sim {
 
-/// What kind of event a record is. New kinds go to the end.
-enum class TraceKind : uint32_t {
+/// What kind of event it is: 6 bits. New kinds go to the end.
+enum class TraceKind : uint8_t {
   kTlp = 1, kDartFault, kMsi, kReset, kLink, kUserCall, kMap, kUnmap, kPanic, kInterruptDelivered, kMark,
   kServicePublished, kServiceTerminated, kBytes,
 };
-
-struct TraceRecord {
-  uint64_t time_ns;      ///< since power-on
-  uint32_t kind;         ///< TraceKind
-  uint32_t detail;       ///< kind-specific (packed small fields)
-  uint64_t a, b, c;      ///< kind-specific
-};
-static_assert(sizeof(TraceRecord) == 40);
 
 struct Hash128 {
   uint64_t low = 0, high = 0;
@@ -34,27 +28,36 @@ struct Hash128 {
 class TraceHash {
  public:
   void reset();
-  void add(uint64_t time_ns, TraceKind kind, uint32_t detail, uint64_t a, uint64_t b = 0, uint64_t c = 0) {
-    block_.records[used_] = {time_ns, static_cast<uint32_t>(kind), detail, a, b, c};
-    if (++used_ == kRecordsPerBlock) [[unlikely]] flush();
+  /// One event: when (ns since power-on), what, and the words that say the rest. The number of words is part of the
+  /// header, so that no two sequences of events make the same stream.
+  template <class... Words>
+  void add(uint64_t time_ns, TraceKind kind, Words... words) {
+    static_assert(sizeof...(Words) < 16 && (std::is_integral_v<Words> && ...));
+    if (used_ + 1 + sizeof...(Words) > kWordsPerBlock) [[unlikely]] flush();
+    uint64_t* const to = &block_.words[used_];
+    to[0] = time_ns << 10 | sizeof...(Words) << 6 | static_cast<uint64_t>(kind);
+    size_t i = 0;
+    ((to[++i] = static_cast<uint64_t>(words)), ...);
+    used_ += 1 + sizeof...(Words);
+    ++events_;
   }
   /// Adds bytes that belong to the event just added (payloads), as their length and hash.
   void add_bytes(const void* data, size_t bytes);
-  uint64_t events() const { return flushed_ + used_; }
+  uint64_t events() const { return events_; }
   /// The hash so far. Does not end the stream.
   Hash128 value() const;
 
  private:
-  static constexpr size_t kRecordsPerBlock = 64;
+  static constexpr size_t kWordsPerBlock = 256;
   void flush();
 
   struct Block {
     Hash128 before;   ///< of everything in earlier blocks
-    TraceRecord records[kRecordsPerBlock];
+    uint64_t words[kWordsPerBlock];
   };
   Block block_{};
-  size_t used_ = 0;
-  uint64_t flushed_ = 0;
+  size_t used_ = 0;   ///< words
+  uint64_t events_ = 0;
 };
 
 }  // namespace dartboard::sim

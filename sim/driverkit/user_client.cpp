@@ -61,11 +61,7 @@ io_return::Code DextUserClient::external_method(uint32_t selector, macos::Method
   if (call.scalar_input_count > macos::kScalarsMax || call.scalar_output_count > macos::kScalarsMax) [[unlikely]] {
     return io_return::kBadArgument;
   }
-  if (call.structure_input_bytes != 0 || call.structure_output_bytes != 0 || call.completion != nullptr ||
-      call.structure_input_descriptor != nullptr || call.structure_output_descriptor != nullptr || in_call_)
-      [[unlikely]] {
-    return call_with_structures(selector, call);
-  }
+  if (!call.scalars_only || in_call_) [[unlikely]] return call_with_structures(selector, call);
   IODispatchQueue* const queue = queue_;
   macos::WorkQueue& work = queue->ivars->work;
   if (!work.enter()) [[unlikely]]

@@ -36,7 +36,7 @@ inline io_return::Code invoke(Context& context, ConnectionObject& connection, ui
   macos::CallStats& stats = context.calls();
   ++stats.by_selector[std::min(selector, macos::kSelectorsCounted - 1)];
   if (code != io_return::kSuccess) [[unlikely]] ++stats.failed;
-  context.hash().add(timeline.now().value, sim::TraceKind::kUserCall, selector, code);
+  context.hash().add(timeline.now().value, sim::TraceKind::kUserCall, uint64_t{selector} << 32 | code);
   return code;
 }
 
@@ -238,11 +238,12 @@ kern_return_t IOConnectCallScalarMethod(mach_port_t connection, uint32_t selecto
   if (inputCnt > kScalarsMax) [[unlikely]] return MIG_ARRAY_TOO_LARGE;
   Context& context = Context::instance();
   dartboard::io_return::Code code;
-  ConnectionObject* const object = find_connection(context, connection, &code);
+  ConnectionObject* const object = find_connection_name(context, connection, &code);
   if (object == nullptr) [[unlikely]] return to_kern_return(code);
   ScalarReply scalars(output, outputCnt);
   if ((inputCnt != 0 && input == nullptr) || !scalars.storable()) [[unlikely]] return kIOReturnBadArgument;
   MethodCall call;
+  call.scalars_only = true;
   call.scalar_input = input;
   call.scalar_input_count = inputCnt;
   scalars.prepare(call);

@@ -119,16 +119,18 @@ class Context {
   bool resetting_ = false;
 };
 
-/// A running machine's live connection, else null with the code for the client. The start of every connection call.
+/// A running machine's connection, else null with the code for the client. The user client behind it may be inactive.
+inline ConnectionObject* find_connection_name(Context& context, PortName name, io_return::Code* code);
+/// The same for a live user client only. The start of every connection call that does not ask the user client itself.
 inline ConnectionObject* find_connection(Context& context, PortName name, io_return::Code* code);
 
 /// The kIOReturn or Mach code for a name that is not what the call needs: MACH_SEND_INVALID_DEST when there is no such
 /// name or it is dead, kIOReturnBadArgument when it names something else (IOUserClient.cpp, CHECK).
 io_return::Code wrong_name(PortName name);
 
-inline ConnectionObject* find_connection(Context& context, PortName name, io_return::Code* code) {
+inline ConnectionObject* find_connection_name(Context& context, PortName name, io_return::Code* code) {
   // A live connection implies its machine: the names of a kernel go when it shuts down. So the way of every register
-  // access asks for no more than the name, the panic and the service.
+  // access asks for no more than the name and the panic.
   auto* const connection = context.handles().find<ConnectionObject>(name, PortKind::kConnection);
   if (connection == nullptr) [[unlikely]] {
     *code = wrong_name(name);
@@ -138,12 +140,16 @@ inline ConnectionObject* find_connection(Context& context, PortName name, io_ret
     *code = io_return::kNotResponding;
     return nullptr;
   }
+  return connection;
+}
+
+inline ConnectionObject* find_connection(Context& context, PortName name, io_return::Code* code) {
+  ConnectionObject* const connection = find_connection_name(context, name, code);
   // The port outlives the service; the user client behind it is inactive (IOService::isInactive).
-  if (!connection->client->alive()) [[unlikely]] {
+  if (connection != nullptr && !connection->client->alive()) [[unlikely]] {
     *code = io_return::kOffline;
     return nullptr;
   }
-  *code = io_return::kSuccess;
   return connection;
 }
 

@@ -39,10 +39,12 @@ struct MethodCall {
   size_t structure_output_bytes = 0;          ///< in: room (kVariableOutputSize: any); out: written
   MemoryObject* structure_output_descriptor = nullptr;
   AsyncTarget* completion = nullptr;          ///< asynchronous calls only
+  bool scalars_only = false;                  ///< nothing but scalars is set: the short way in
 };
 
 class UserClient : public KernelObject {
  public:
+  /// kIOReturnOffline once the client is not alive().
   virtual io_return::Code external_method(uint32_t selector, MethodCall& call) = 0;
   /// The descriptor to map for `type`. options bit 0: read-only.
   virtual io_return::Code client_memory_for_type(uint32_t type, uint32_t* options, Ref<MemoryObject>* memory) = 0;

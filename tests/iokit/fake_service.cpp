@@ -4,6 +4,7 @@
 namespace dartboard::iokit {
 
 io_return::Code FakeClient::external_method(uint32_t selector, macos::MethodCall& call) {
+  if (!alive()) return io_return::kOffline;
   ++service_->methods;
   return service_->method ? service_->method(selector, call) : io_return::kSuccess;
 }
