@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include "backend/call_error.h"
@@ -282,19 +283,32 @@ io_return::Code BarRegions::write_calls(const Bar& b, uint64_t offset, std::span
 
 Result<void> BarRegions::call_failed(const char* doing, unsigned bar, uint64_t offset, io_return::Code code) const {
   if (means_gone(code) || client_.gone()) return {};
-  return tl::unexpected(from_code(fmt::format("{} BAR{} at {:#x}", doing, bar, offset), code));
+  return tl::unexpected(from_code(fmt::format(FMT_COMPILE("{} BAR{} at {:#x}"), doing, bar, offset), code));
 }
 
-Result<void> BarRegions::read_slow(unsigned bar, uint64_t offset, std::span<std::byte> data) {
-  const Bar& b = bars_[bar];
-  // Registers, the other hot path: nothing to look up.
-  if (b.calls_only && in_range(offset, data.size(), b.info.size) && !gone_.load(std::memory_order_relaxed)) {
-    uint64_t done = 0;
-    const io_return::Code code = read_calls(b, offset, data, &done);
-    if (code == io_return::kSuccess) return {};
-    fill_ones(data.subspan(done));
-    return call_failed("reading", bar, offset + done, code);
+// A register: one naturally aligned word of 4 or 8 bytes by one call.
+Result<void> BarRegions::read_word(unsigned bar, uint64_t offset, std::span<std::byte> data) {
+  const size_t width = data.size();
+  uint64_t value = 0;
+  const io_return::Code code = client_.mmio_read(bars_[bar].info.memory_index, offset,
+                                                 static_cast<unsigned>(width), &value);
+  if (code != io_return::kSuccess) [[unlikely]] return read_failed(bar, offset, data, code);
+  if (width == 4) [[likely]] {
+    const auto word = static_cast<uint32_t>(value);
+    std::memcpy(data.data(), &word, 4);
+  } else {
+    std::memcpy(data.data(), &value, 8);
   }
+  return {};
+}
+
+Result<void> BarRegions::read_failed(unsigned bar, uint64_t offset, std::span<std::byte> rest, io_return::Code code) {
+  fill_ones(rest);
+  return call_failed("reading", bar, offset, code);
+}
+
+Result<void> BarRegions::read_pieces(unsigned bar, uint64_t offset, std::span<std::byte> data) {
+  const Bar& b = bars_[bar];
   if (auto checked = check(bar, offset, data.size()); !checked) return checked;
   if (gone_.load(std::memory_order_relaxed)) {
     fill_ones(data);
@@ -311,8 +325,7 @@ Result<void> BarRegions::read_slow(unsigned bar, uint64_t offset, std::span<std:
         uint64_t done = 0;
         const io_return::Code code = read_calls(b, offset, part, &done);
         if (code == io_return::kSuccess) break;
-        fill_ones(data.subspan(done));
-        return call_failed("reading", bar, offset + done, code);
+        return read_failed(bar, offset + done, data.subspan(done), code);
       }
     }
     offset += piece.bytes;
@@ -321,14 +334,18 @@ Result<void> BarRegions::read_slow(unsigned bar, uint64_t offset, std::span<std:
   return {};
 }
 
-Result<void> BarRegions::write_slow(unsigned bar, uint64_t offset, std::span<const std::byte> data) {
+Result<void> BarRegions::write_word(unsigned bar, uint64_t offset, std::span<const std::byte> data) {
+  const size_t width = data.size();
+  uint64_t value = 0;
+  std::memcpy(&value, data.data(), width == 4 ? 4 : 8);
+  const io_return::Code code = client_.mmio_write(bars_[bar].info.memory_index, offset,
+                                                  static_cast<unsigned>(width), value);
+  if (code != io_return::kSuccess) [[unlikely]] return call_failed("writing", bar, offset, code);
+  return {};
+}
+
+Result<void> BarRegions::write_pieces(unsigned bar, uint64_t offset, std::span<const std::byte> data) {
   const Bar& b = bars_[bar];
-  if (b.calls_only && in_range(offset, data.size(), b.info.size) && !gone_.load(std::memory_order_relaxed)) {
-    uint64_t done = 0;
-    const io_return::Code code = write_calls(b, offset, data, &done);
-    if (code == io_return::kSuccess) return {};
-    return call_failed("writing", bar, offset + done, code);
-  }
   if (auto checked = check(bar, offset, data.size()); !checked) return checked;
   if (gone_.load(std::memory_order_relaxed)) return {};
   while (!data.empty()) {

@@ -50,41 +50,43 @@ class BarRegions {
   Result<void> read(unsigned bar, uint64_t offset, std::span<std::byte> data) {
     const Bar& b = bars_[bar];
     const uint64_t length = data.size();
-    // The fast path: one naturally aligned word inside the first (usually the only) direct area.
-    if ((length == 4 || length == 8) && offset - b.fast_offset < b.fast_bytes &&
-        length <= b.fast_bytes - (offset - b.fast_offset) && (offset & (length - 1)) == 0 &&
-        !gone_.load(std::memory_order_relaxed)) {
-      const std::byte* at = b.fast_base + (offset - b.fast_offset);
-      if (length == 4) {
-        const uint32_t value = *reinterpret_cast<const volatile uint32_t*>(at);
-        std::memcpy(data.data(), &value, 4);
-      } else {
-        const uint64_t value = *reinterpret_cast<const volatile uint64_t*>(at);
-        std::memcpy(data.data(), &value, 8);
+    // One naturally aligned word is nearly all there is: inside the first (usually the only) direct area, or a register.
+    if ((length == 4 || length == 8) && (offset & (length - 1)) == 0 && !gone_.load(std::memory_order_relaxed)) {
+      if (in_direct(b, offset, length)) {
+        const std::byte* at = b.fast_base + (offset - b.fast_offset);
+        if (length == 4) {
+          const uint32_t value = *reinterpret_cast<const volatile uint32_t*>(at);
+          std::memcpy(data.data(), &value, 4);
+        } else {
+          const uint64_t value = *reinterpret_cast<const volatile uint64_t*>(at);
+          std::memcpy(data.data(), &value, 8);
+        }
+        return {};
       }
-      return {};
+      if (b.calls_only && in_range(offset, length, b.info.size)) return read_word(bar, offset, data);
     }
-    return read_slow(bar, offset, data);
+    return read_pieces(bar, offset, data);
   }
   Result<void> write(unsigned bar, uint64_t offset, std::span<const std::byte> data) {
     const Bar& b = bars_[bar];
     const uint64_t length = data.size();
-    if ((length == 4 || length == 8) && offset - b.fast_offset < b.fast_bytes &&
-        length <= b.fast_bytes - (offset - b.fast_offset) && (offset & (length - 1)) == 0 &&
-        !gone_.load(std::memory_order_relaxed)) {
-      std::byte* at = b.fast_base + (offset - b.fast_offset);
-      if (length == 4) {
-        uint32_t value;
-        std::memcpy(&value, data.data(), 4);
-        *reinterpret_cast<volatile uint32_t*>(at) = value;
-      } else {
-        uint64_t value;
-        std::memcpy(&value, data.data(), 8);
-        *reinterpret_cast<volatile uint64_t*>(at) = value;
+    if ((length == 4 || length == 8) && (offset & (length - 1)) == 0 && !gone_.load(std::memory_order_relaxed)) {
+      if (in_direct(b, offset, length)) {
+        std::byte* at = b.fast_base + (offset - b.fast_offset);
+        if (length == 4) {
+          uint32_t value;
+          std::memcpy(&value, data.data(), 4);
+          *reinterpret_cast<volatile uint32_t*>(at) = value;
+        } else {
+          uint64_t value;
+          std::memcpy(&value, data.data(), 8);
+          *reinterpret_cast<volatile uint64_t*>(at) = value;
+        }
+        return {};
       }
-      return {};
+      if (b.calls_only && in_range(offset, length, b.info.size)) return write_word(bar, offset, data);
     }
-    return write_slow(bar, offset, data);
+    return write_pieces(bar, offset, data);
   }
 
   void inspect(InspectNode& node) const;
@@ -108,8 +110,14 @@ class BarRegions {
     uint64_t shadow_offset = 0;  ///< kMsixTable, kMsixPba
   };
 
-  Result<void> read_slow(unsigned bar, uint64_t offset, std::span<std::byte> data);
-  Result<void> write_slow(unsigned bar, uint64_t offset, std::span<const std::byte> data);
+  static bool in_direct(const Bar& b, uint64_t offset, uint64_t length) {
+    return offset - b.fast_offset < b.fast_bytes && length <= b.fast_bytes - (offset - b.fast_offset);
+  }
+  Result<void> read_word(unsigned bar, uint64_t offset, std::span<std::byte> data);
+  Result<void> write_word(unsigned bar, uint64_t offset, std::span<const std::byte> data);
+  Result<void> read_pieces(unsigned bar, uint64_t offset, std::span<std::byte> data);
+  Result<void> write_pieces(unsigned bar, uint64_t offset, std::span<const std::byte> data);
+  Result<void> read_failed(unsigned bar, uint64_t offset, std::span<std::byte> rest, io_return::Code code);
   io_return::Code read_calls(const Bar& b, uint64_t offset, std::span<std::byte> data, uint64_t* done);
   io_return::Code write_calls(const Bar& b, uint64_t offset, std::span<const std::byte> data, uint64_t* done);
   Result<void> call_failed(const char* doing, unsigned bar, uint64_t offset, io_return::Code code) const;

@@ -1,6 +1,7 @@
 // backend/call_error.cpp
 #include "backend/call_error.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 namespace dartboard::backend {
@@ -22,7 +23,7 @@ bool means_gone(const Error& error) {
 Error because(std::string_view doing, const Error& cause, std::optional<ErrorName> name) {
   ErrorName chosen = name.value_or(cause.name);
   if (means_gone(cause)) chosen = ErrorName::kDeviceGone;
-  return Error{chosen, cause.io_return, fmt::format("{}: {}", doing, cause.sentence)};
+  return Error{chosen, cause.io_return, fmt::format(FMT_COMPILE("{}: {}"), doing, cause.sentence)};
 }
 
 Error from_code(std::string_view doing, io_return::Code code) {
@@ -31,15 +32,17 @@ Error from_code(std::string_view doing, io_return::Code code) {
     error.io_return = code;
     return error;
   }
-  return Error{ErrorName::kCallFailed, code,
-               fmt::format("{}: the dext answered {} ({:#010x}); see `dartboard inspect` for the device's state", doing,
-                           io_return::name(code), code)};
+  return Error{
+      ErrorName::kCallFailed, code,
+      fmt::format(FMT_COMPILE("{}: the dext answered {} ({:#010x}); see `dartboard inspect` for the device's state"),
+                  doing, io_return::name(code), code)};
 }
 
 Error device_gone(std::string_view doing) {
   return Error{
       ErrorName::kDeviceGone, io_return::kNoDevice,
-      fmt::format("{}: the device is gone (unplugged, or its dext stopped); plug it in and open it again", doing)};
+      fmt::format(FMT_COMPILE("{}: the device is gone (unplugged, or its dext stopped); plug it in and open it again"),
+                  doing)};
 }
 
 }  // namespace dartboard::backend

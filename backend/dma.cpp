@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include "backend/call_error.h"
@@ -15,9 +16,9 @@ namespace dartboard::backend {
 namespace {
 
 std::string bytes_text(uint64_t bytes) {
-  if (bytes >= kMiB && bytes % kMiB == 0) return fmt::format("{} MiB", bytes / kMiB);
-  if (bytes >= kKiB && bytes % kKiB == 0) return fmt::format("{} KiB", bytes / kKiB);
-  return fmt::format("{} bytes", bytes);
+  if (bytes >= kMiB && bytes % kMiB == 0) return fmt::format(FMT_COMPILE("{} MiB"), bytes / kMiB);
+  if (bytes >= kKiB && bytes % kKiB == 0) return fmt::format(FMT_COMPILE("{} KiB"), bytes / kKiB);
+  return fmt::format(FMT_COMPILE("{} bytes"), bytes);
 }
 
 /// What a refused mapping is called: the caller's own mistakes keep their names.
@@ -47,7 +48,8 @@ Result<void> DmaAccount::reserve(uint64_t bytes, uint64_t released_bytes, uint64
   const uint64_t used_bytes = use_.bytes - released_bytes, used_mappings = use_.mappings - released_mappings;
   // Words only when there is something to say: this is on the path of every map.
   const auto what = [&] {
-    return key ? fmt::format("mapping key {:#x}", *key) : fmt::format("DMA buffer of {}", bytes_text(bytes));
+    return key ? fmt::format(FMT_COMPILE("mapping key {:#x}"), *key)
+               : fmt::format("DMA buffer of {}", bytes_text(bytes));
   };
   if (bytes > budget_.bytes_max || used_bytes > budget_.bytes_max - bytes) {
     ++use_.refusals;
@@ -79,14 +81,15 @@ Result<DmaMapping> DmaAccount::map(uint64_t key, void* base, uint64_t size) {
   const auto address = reinterpret_cast<uintptr_t>(base);
   if (base == nullptr || size == 0) {
     return fail(ErrorName::kBadArgument,
-                fmt::format("mapping key {:#x}: {}", key, size == 0 ? "0 bytes" : "no memory"));
+                fmt::format(FMT_COMPILE("mapping key {:#x}: {}"), key, size == 0 ? "0 bytes" : "no memory"));
   }
   if (size > std::numeric_limits<uintptr_t>::max() - address) {
     return fail(ErrorName::kBadArgument,
-                fmt::format("mapping key {:#x}: {} bytes at {:#x} wrap around", key, size, address));
+                fmt::format(FMT_COMPILE("mapping key {:#x}: {} bytes at {:#x} wrap around"), key, size, address));
   }
   if (mappings_.find(key) != nullptr) {
-    return fail(ErrorName::kBusy, fmt::format("mapping key {:#x}: it is mapped already; unmap it first", key));
+    return fail(ErrorName::kBusy,
+                fmt::format(FMT_COMPILE("mapping key {:#x}: it is mapped already; unmap it first"), key));
   }
   const uint64_t bytes = pages_bytes(address, size);
   if (auto reserved = reserve(bytes, 0, 0, key); !reserved) {
@@ -95,8 +98,8 @@ Result<DmaMapping> DmaAccount::map(uint64_t key, void* base, uint64_t size) {
   const auto region = client_.register_dma_region(key, base, size);
   if (!region) {
     give_back(bytes);
-    return tl::unexpected(because(fmt::format("mapping {} at key {:#x}", bytes_text(size), key), region.error(),
-                                  mapper_name(region.error())));
+    return tl::unexpected(because(fmt::format(FMT_COMPILE("mapping {} at key {:#x}"), bytes_text(size), key),
+                                  region.error(), mapper_name(region.error())));
   }
   mappings_.insert(key, bytes);
   use_.bytes_peak = std::max(use_.bytes_peak, use_.bytes);
@@ -107,7 +110,7 @@ Result<DmaMapping> DmaAccount::map(uint64_t key, void* base, uint64_t size) {
 Result<void> DmaAccount::unmap(uint64_t key) {
   const uint64_t* counted = mappings_.find(key);
   if (counted == nullptr) {
-    return fail(ErrorName::kNotFound, fmt::format("unmapping key {:#x}: nothing is mapped there", key));
+    return fail(ErrorName::kNotFound, fmt::format(FMT_COMPILE("unmapping key {:#x}: nothing is mapped there"), key));
   }
   const auto unregistered = client_.unregister_dma_region(key);
   const bool already_away = !unregistered && client_.gone();
@@ -118,7 +121,7 @@ Result<void> DmaAccount::unmap(uint64_t key) {
   }
   // A dext that is gone has unmapped everything: what was asked is so.
   if (unregistered || already_away) return {};
-  return tl::unexpected(because(fmt::format("unmapping key {:#x}", key), unregistered.error()));
+  return tl::unexpected(because(fmt::format(FMT_COMPILE("unmapping key {:#x}"), key), unregistered.error()));
 }
 
 Result<dext::DmaBuffer> DmaAccount::allocate_buffer(uint64_t size, uint64_t alignment) {

@@ -17,6 +17,7 @@ std::string_view to_string(ErrorName name) {
     case ErrorName::kBudgetMappings: return "budget-mappings";
     case ErrorName::kMapperFailed: return "mapper-failed";
     case ErrorName::kCallFailed: return "call-failed";
+    case ErrorName::kScriptInvalid: return "script-invalid";
     case ErrorName::kProfileInvalid: return "profile-invalid";
     case ErrorName::kFileUnreadable: return "file-unreadable";
     case ErrorName::kFileCorrupt: return "file-corrupt";

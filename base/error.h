@@ -27,6 +27,7 @@ enum class ErrorName : uint8_t {
   kBudgetMappings,     ///< the mapping-count budget would be exceeded; refused before the mapper was asked
   kMapperFailed,       ///< the mapper or the dext refused a mapping that the budgets allowed
   kCallFailed,         ///< a user-client call failed; io_return says how
+  kScriptInvalid,      ///< a device script does not compile, fails, or declares what cannot be
   kProfileInvalid,     ///< a profile misses a property or contradicts itself
   kFileUnreadable,     ///< missing file, or the system refused to read it
   kFileCorrupt,        ///< truncated, damaged, or not the format it claims to be

@@ -1,7 +1,9 @@
 // cli/commands.h - the program's commands, one file each. main.cpp reads the arguments.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "cli/exit_code.h"
 
@@ -24,6 +26,8 @@ ExitCode run_profiles(const ProfilesOptions& options);
 
 struct DevicesOptions {
   std::string dext = "sim";
+  std::string device;   ///< what is in the slot of a simulated Mac; empty: the test endpoint
+  std::string storage;  ///< of a scripted device
   bool json = false;
 };
 inline constexpr const char* kDefaultProfile = "m4pro-tb5";
@@ -31,11 +35,29 @@ ExitCode run_devices(const DevicesOptions& options);
 
 struct InspectOptions {
   std::string profile = kDefaultProfile;
+  std::string device;   ///< what is in the slot; empty: the test endpoint
+  std::string storage;  ///< of a scripted device
   std::string path;    ///< "root/endpoint": only nodes on the way to a match and below it
   unsigned depth = 0;  ///< 0: all
   bool open = false;   ///< claim the device as a backend does, and show the backend too
   bool json = false;
 };
 ExitCode run_inspect(const InspectOptions& options);
+
+struct FaultsOptions {
+  bool json = false;
+};
+ExitCode run_faults(const FaultsOptions& options);
+
+struct SweepCommandOptions {
+  std::string file;
+  std::string profile = kReplayProfile;
+  std::vector<std::string> kinds;   ///< empty: all
+  std::string fault;                ///< one rule: run that alone
+  uint64_t sites_per_kind = 0;      ///< 0: all
+  bool json = false;
+  bool quiet = false;
+};
+ExitCode run_sweep(const SweepCommandOptions& options);
 
 }  // namespace dartboard::cli

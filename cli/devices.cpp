@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/world.h"
+#include "model/endpoint/script/script.h"
 
 namespace dartboard::cli {
 
@@ -16,11 +17,21 @@ std::string address_text(const dext::Identity& identity) {
   return fmt::format("{:02x}:{:02x}.{}", identity.bus, identity.device, identity.function);
 }
 
+/// What else can be in the slot.
+void print_scripts(const Style& style) {
+  fmt::print("\n{}\n", style.strong("devices for --device"));
+  fmt::print("  {:<16}  {}\n", "test", "the test endpoint, with a register for every behaviour a test can ask for");
+  for (const model::BuiltinScript& script : model::builtin_scripts()) fmt::print("  {:<16}  {}\n", script.name, script.summary);
+  fmt::print("  {:<16}  {}\n", "script:FILE.lua", "a script of your own (docs/scripting.md)");
+}
+
 }  // namespace
 
 ExitCode run_devices(const DevicesOptions& options) {
-  const auto choice = parse_world(options.dext, kDefaultProfile);
+  auto choice = parse_world(options.dext, kDefaultProfile);
   if (!choice) return report(choice.error());
+  choice->endpoint = options.device;
+  choice->storage = options.storage;
   auto world = make_world(*choice);
   if (!world) return report(world.error());
   if (auto powered = (*world)->power_on(nullptr); !powered) return report(powered.error());
@@ -47,6 +58,7 @@ ExitCode run_devices(const DevicesOptions& options) {
                d.identity.vendor_id, d.identity.device_id, d.identity.class_code, d.registry_id);
   }
   if (devices->empty()) fmt::print("  no device has the dext on it\n");
+  if (choice->kind == WorldChoice::Kind::kSim) print_scripts(style);
   return ExitCode::kOk;
 }
 

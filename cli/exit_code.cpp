@@ -17,6 +17,7 @@ ExitCode exit_code_of(ErrorName name) {
     case ErrorName::kNotFound:
     case ErrorName::kBudgetBytes:
     case ErrorName::kBudgetMappings:
+    case ErrorName::kScriptInvalid:
     case ErrorName::kProfileInvalid:
     case ErrorName::kFileUnreadable:
     case ErrorName::kFileCorrupt:

@@ -81,6 +81,8 @@ Json to_json(const InspectNode& node) {
 ExitCode run_inspect(const InspectOptions& options) {
   WorldChoice choice;
   choice.profile = options.profile;
+  choice.endpoint = options.device;
+  choice.storage = options.storage;
   auto world = make_world(choice);
   if (!world) return report(world.error());
   if (auto powered = (*world)->power_on(nullptr); !powered) return report(powered.error());

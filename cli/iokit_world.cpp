@@ -1,6 +1,9 @@
 // cli/iokit_world.cpp - see iokit_world.h. Nothing here needs an Apple header: the client does.
 #include "cli/iokit_world.h"
 
+#include <chrono>
+#include <thread>
+
 #include "cli/world.h"
 
 namespace dartboard::cli {
@@ -23,6 +26,10 @@ class IokitWorld final : public World {
   std::string name() const override { return "iokit"; }
   std::string description() const override { return "this Mac"; }
   Result<void> power_on(const traces::Session*) override { return {}; }
+  Result<void> restart() override {
+    return fail(ErrorName::kNotSupported, "a real Mac cannot be restarted between runs; use --dext sim[:PROFILE]");
+  }
+  void pass_time(uint64_t ns) override { std::this_thread::sleep_for(std::chrono::nanoseconds(ns)); }
   dext::Selector selector() const override { return device_; }
   backend::Budget budget() const override { return {}; }
 

@@ -36,7 +36,14 @@ constexpr const char* kExamples =
     "  dartboard devices --dext sim:m1-tb4\n"
     "      the devices that have the dext on them\n"
     "  dartboard inspect --profile m1-tb4 --path dart --depth 5\n"
-    "      the registers of the DARTs, by name and field\n";
+    "      the registers of the DARTs, by name and field\n"
+    "  dartboard inspect --device nvme --path endpoint\n"
+    "      a device that is a script, with its registers\n";
+
+constexpr const char* kDeviceHelp =
+    "The device in the simulated Mac's slot: test, a script that ships (see 'dartboard devices'), or script:FILE.lua";
+constexpr const char* kStorageHelp =
+    "What a scripted device keeps its data on: a size (64M), FILE (which is not changed), or FILE:rw";
 
 constexpr const char* kDextHelp =
     "The world: sim[:PROFILE] (PROFILE is a built-in name or a .dts or .dtb file) or iokit:[ROOT/]BB:DD.F (on a Mac)";
@@ -73,6 +80,8 @@ int parse_and_run(int argc, char** argv) {
   DevicesOptions devices;
   CLI::App* const devices_command = app.add_subcommand("devices", "List the devices that have the dext on them");
   devices_command->add_option("--dext", devices.dext, kDextHelp)->default_str(std::string("sim:") + kDefaultProfile);
+  devices_command->add_option("--device", devices.device, kDeviceHelp)->default_str("test");
+  devices_command->add_option("--storage", devices.storage, kStorageHelp)->default_str("64M");
   devices_command->add_flag("--json", devices.json, "Print a JSON array instead of text");
 
   InspectOptions inspect;
@@ -80,11 +89,37 @@ int parse_and_run(int argc, char** argv) {
       app.add_subcommand("inspect", "Print the machine as a tree, with registers by name and field");
   inspect_command->add_option("--profile", inspect.profile, "The platform: a built-in name or a .dts or .dtb file")
       ->capture_default_str();
+  inspect_command->add_option("--device", inspect.device, kDeviceHelp)->default_str("test");
+  inspect_command->add_option("--storage", inspect.storage, kStorageHelp)->default_str("64M");
   inspect_command->add_option("--path", inspect.path,
                               "Only what matches, such as 'dart' or 'pcic0/endpoint': parts of names, outermost first");
   inspect_command->add_option("--depth", inspect.depth, "Levels to print (0: all)")->capture_default_str();
   inspect_command->add_flag("--open", inspect.open, "Claim the device as a backend does, and show the backend too");
   inspect_command->add_flag("--json", inspect.json, "Print one JSON object instead of text");
+
+  FaultsOptions faults;
+  CLI::App* const faults_command =
+      app.add_subcommand("faults", "List the faults that can be injected, and what a correct backend does about each");
+  faults_command->add_flag("--json", faults.json, "Print a JSON array instead of text");
+
+  SweepCommandOptions sweep;
+  CLI::App* const sweep_command = app.add_subcommand("sweep", "Run a passing session or script once with every fault at every site");
+  sweep_command->add_option("FILE", sweep.file, "A session (.jsonl.zst, .jsonl) or a script of operations (.ops)")->required();
+  sweep_command->add_option("--profile", sweep.profile, "The platform: a built-in name or a .dts or .dtb file")
+      ->capture_default_str();
+  sweep_command->add_option("--kind", sweep.kinds, "Only these faults (see 'dartboard faults')");
+  sweep_command->add_option("--sites", sweep.sites_per_kind, "At most this many sites of each kind, spread evenly (0: all)")
+      ->capture_default_str();
+  sweep_command->add_option("--fault", sweep.fault,
+                            "Run once, with this fault alone: KIND[@KEY][+SKIP][xTIMES][=AMOUNT][>NS][%ONE_IN]");
+  sweep_command->add_flag("--json", sweep.json, "Print one JSON object instead of text");
+  sweep_command->add_flag("-q,--quiet", sweep.quiet, "No progress bar");
+  sweep_command->footer(
+      "The run without a fault lists the sites: the places that it passes, by kind of fault and key (an address, a\n"
+      "selector, a vector). Then it runs once for each site, from power-on, with that fault there. A row tells how it\n"
+      "looked from above, and which invariant broke: found by the ledgers, by an outcome that is worse than the fault\n"
+      "allows, or by a fresh client that cannot use the device afterwards. Exit code 1 if one did.\n\n" +
+      std::string(kExitCodeHelp));
 
   try {
     app.parse(argc, argv);
@@ -101,6 +136,8 @@ int parse_and_run(int argc, char** argv) {
   if (profiles_command->parsed()) code = run_profiles(profiles);
   if (devices_command->parsed()) code = run_devices(devices);
   if (inspect_command->parsed()) code = run_inspect(inspect);
+  if (faults_command->parsed()) code = run_faults(faults);
+  if (sweep_command->parsed()) code = run_sweep(sweep);
   return static_cast<int>(code);
 }
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/endpoints.h"
 #include "cli/selectors.h"
 #include "cli/world.h"
 #include "model/endpoint/test.h"
@@ -33,6 +34,8 @@ std::array<model::ReplayBarKind, 6> bar_kinds(const traces::DeviceDescription& d
 class SimWorld final : public World {
  public:
   explicit SimWorld(sim::Profile profile) : profile_(std::move(profile)) {}
+  SimWorld(sim::Profile profile, std::unique_ptr<model::PcieDevice> plugged)
+      : profile_(std::move(profile)), plugged_(std::move(plugged)) {}
   ~SimWorld() override { machine_.power_off(); }
 
   std::string name() const override { return "sim:" + profile_.name; }
@@ -61,6 +64,8 @@ class SimWorld final : public World {
       device = endpoint_.get();
       // A replay puts every page where the recording had it: addresses are inside what the driver writes.
       for (sim::PortProfile& port : profile.ports) port.mapper.policy = macos::IovaPolicy::kAsRecorded;
+    } else if (plugged_ != nullptr) {
+      device = plugged_.get();
     } else {
       test_endpoint_ = std::make_unique<model::TestEndpoint>();
       device = test_endpoint_.get();
@@ -70,6 +75,12 @@ class SimWorld final : public World {
     what.devices = {device};
     return machine_.power_on(what);
   }
+
+  Result<void> restart() override {
+    if (endpoint_) endpoint_->rewind();
+    return machine_.reset();
+  }
+  void pass_time(uint64_t ns) override { machine_.timeline().advance(ns); }
 
   dext::Selector selector() const override { return {}; }
 
@@ -166,16 +177,21 @@ class SimWorld final : public World {
   sim::Profile profile_;
   std::unique_ptr<model::ReplayEndpoint> endpoint_;
   std::unique_ptr<model::TestEndpoint> test_endpoint_;
+  std::unique_ptr<model::PcieDevice> plugged_;   ///< the device asked for; null: one of the above
   std::vector<model::ReplayAccess> accesses_;
   traces::MismatchSink* sink_ = nullptr;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<World>> make_sim_world(const std::string& profile) {
+Result<std::unique_ptr<World>> make_sim_world(const std::string& profile, const std::string& endpoint,
+                                              const std::string& storage) {
   auto loaded = sim::load_profile(profile);
   if (!loaded) return tl::unexpected(loaded.error());
-  return make_sim_world(*loaded);
+  if (endpoint.empty() || endpoint == kTestEndpoint) return make_sim_world(*loaded);
+  auto plugged = make_endpoint(endpoint, storage);
+  if (!plugged) return tl::unexpected(plugged.error());
+  return std::make_unique<SimWorld>(std::move(*loaded), std::move(*plugged));
 }
 std::unique_ptr<World> make_sim_world(const sim::Profile& profile) {
   return std::make_unique<SimWorld>(profile);

@@ -14,8 +14,9 @@ namespace dartboard::cli {
 
 class World;
 
-/// kProfileInvalid, kNotFound.
-Result<std::unique_ptr<World>> make_sim_world(const std::string& profile);
+/// `endpoint` and `storage`: see WorldChoice. kProfileInvalid, kNotFound, kScriptInvalid.
+Result<std::unique_ptr<World>> make_sim_world(const std::string& profile, const std::string& endpoint = {},
+                                              const std::string& storage = {});
 /// The same from a profile that is already read.
 std::unique_ptr<World> make_sim_world(const sim::Profile& profile);
 

@@ -35,7 +35,8 @@ Result<WorldChoice> parse_world(std::string_view text, std::string_view default_
 }
 
 Result<std::unique_ptr<World>> make_world(const WorldChoice& choice) {
-  return choice.kind == WorldChoice::Kind::kSim ? make_sim_world(choice.profile) : make_iokit_world(choice.device);
+  if (choice.kind == WorldChoice::Kind::kIokit) return make_iokit_world(choice.device);
+  return make_sim_world(choice.profile, choice.endpoint, choice.storage);
 }
 
 Result<std::unique_ptr<backend::PassthroughDevice>> open_device(World& world, dext::Client** client) {

@@ -27,6 +27,8 @@ struct WorldChoice {
   enum class Kind : uint8_t { kSim, kIokit };
   Kind kind = Kind::kSim;
   std::string profile;    ///< kSim
+  std::string endpoint;   ///< kSim: what is in the first slot (cli/endpoints.h); empty: the test endpoint
+  std::string storage;    ///< kSim: what a scripted endpoint keeps its data on; empty: 64 MiB of memory
   dext::Selector device;  ///< kIokit; none: the first one
 };
 
@@ -55,6 +57,10 @@ class World {
   /// Powers on with an endpoint that answers from `session`, or with the built-in test endpoint (null). On real
   /// hardware there is nothing to do. `session` must stay.
   virtual Result<void> power_on(const traces::Session* session) = 0;
+  /// Power-on state again, with the same device and session. kNotSupported on real hardware.
+  virtual Result<void> restart() = 0;
+  /// Lets time pass for the device: simulated time, or the wall clock's.
+  virtual void pass_time(uint64_t ns) = 0;
   virtual dext::Selector selector() const = 0;
   virtual backend::Budget budget() const = 0;
 

@@ -8,6 +8,8 @@ find_package(GTest REQUIRED)
 pkg_check_modules(SYSTEMC REQUIRED IMPORTED_TARGET systemc)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+# Lua 5.4 (scripted endpoints): lua5.4 or lua-5.4 in Debian, lua in Homebrew.
+pkg_search_module(LUA REQUIRED IMPORTED_TARGET lua5.4 lua-5.4 lua54 lua>=5.4)
 find_program(DARTBOARD_DTC dtc REQUIRED)
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 

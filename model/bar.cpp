@@ -9,6 +9,7 @@ namespace dartboard::model {
 namespace {
 
 constexpr uint32_t bar_offset(unsigned bar) { return cfg::kBar0 + 4 * bar; }
+constexpr uint32_t kRomEnable = 1;
 
 /// Bits 3:0 of a BAR register (PCIe 6.0 s7.5.1.2.1): space, type, prefetchable.
 constexpr uint32_t type_bits(BarKind kind) {
@@ -21,6 +22,22 @@ constexpr uint32_t type_bits(BarKind kind) {
     case BarKind::kMem64Prefetchable: return 0xc;
   }
   return 0;
+}
+
+Result<void> validate_sizes(unsigned index, const BarDeclaration& bar) {
+  const uint64_t most = is_64bit(bar.kind) ? BarDeclaration::kMem64BytesMax : BarDeclaration::kMem32BytesMax;
+  const uint64_t possible = (most << 1) - BarDeclaration::kResizableBytesMin;
+  if (!is_memory_space(bar.kind) || (bar.resizable_sizes & ~possible) != 0) {
+    return fail(ErrorName::kBadArgument,
+                fmt::format("BAR{} ({}) offers the sizes {:#x}: a resizable BAR is memory, with sizes from {} to {} "
+                            "bytes.",
+                            index, to_string(bar.kind), bar.resizable_sizes, BarDeclaration::kResizableBytesMin, most));
+  }
+  if ((bar.resizable_sizes & bar.size_bytes) == 0) {
+    return fail(ErrorName::kBadArgument, fmt::format("BAR{} has {} bytes, which is none of the sizes {:#x} it offers.",
+                                                     index, bar.size_bytes, bar.resizable_sizes));
+  }
+  return {};
 }
 
 }  // namespace
@@ -70,6 +87,9 @@ Result<void> validate(const BarDeclarations& bars) {
     if (io && bar.role != BarRole::kRegisters) {
       return fail(ErrorName::kBadArgument, fmt::format("BAR{} is I/O space and can only be registers.", i));
     }
+    if (bar.resizable_sizes != 0) {
+      if (auto valid = validate_sizes(i, bar); !valid) return valid;
+    }
     if (is_64bit(bar.kind)) {
       if (i + 1 == kBarCount) {
         return fail(ErrorName::kBadArgument, "BAR5 cannot be 64-bit: there is no BAR6 for its upper half.");
@@ -108,6 +128,26 @@ void BarDecoder::declare(const BarDeclarations& bars, ConfigSpace& config) {
   }
 }
 
+void BarDecoder::resize(unsigned bar, uint64_t bytes, ConfigSpace& config) {
+  BarDeclaration& declaration = bars_[bar];
+  if (declaration.size_bytes == bytes) return;
+  declaration.size_bytes = bytes;
+  RegisterFile& file = config.file();
+  const uint64_t address_bits = ~(bytes - 1);
+  const uint32_t low = bar_offset(bar);
+  file.set_writable(low, address_bits & 0xffff'fff0, 4);
+  file.poke32(low, (file.peek32(low) & static_cast<uint32_t>(address_bits)) | type_bits(declaration.kind));
+  if (!is_64bit(declaration.kind)) return;
+  const uint32_t high = bar_offset(bar + 1);
+  file.set_writable(high, address_bits >> 32, 4);
+  file.poke32(high, file.peek32(high) & static_cast<uint32_t>(address_bits >> 32));
+}
+
+void BarDecoder::declare_rom(uint64_t bytes, ConfigSpace& config) {
+  rom_bytes_ = bytes;
+  config.file().set_writable(cfg::kRomBar, (~(bytes - 1) & 0xffff'f800) | kRomEnable, 4);
+}
+
 void BarDecoder::update(const ConfigSpace& config, bool memory_enabled, bool io_enabled) {
   const RegisterFile& file = config.file();
   for (unsigned i = 0; i < kBarCount; ++i) {
@@ -125,6 +165,9 @@ void BarDecoder::update(const ConfigSpace& config, bool memory_enabled, bool io_
     }
     if (is_64bit(bar.kind)) memory_[++i] = io_[i] = {};
   }
+  rom_ = {};
+  const uint32_t rom = file.peek32(cfg::kRomBar);
+  if (memory_enabled && rom_bytes_ != 0 && (rom & kRomEnable) != 0) rom_ = {rom & ~(rom_bytes_ - 1), rom_bytes_};
 }
 
 unsigned BarDecoder::find_memory_slow(uint64_t address, uint64_t length) {
@@ -151,6 +194,9 @@ void BarDecoder::inspect(InspectNode& node) const {
     node.child(fmt::format("BAR{}", i), fmt::format("{:#x}, {} bytes", address_[i], bar.size_bytes),
                fmt::format("{}, {}, {}", to_string(bar.kind), to_string(bar.role),
                            decoded ? "decoded" : "not decoded"));
+  }
+  if (rom_bytes_ != 0) {
+    node.child("ROM", rom_.bytes != 0 ? fmt::format("{:#x}, {} bytes", rom_.base, rom_bytes_) : "off");
   }
 }
 

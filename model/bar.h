@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/inspect.h"
+#include "base/types.h"
 #include "model/config_space.h"
 
 namespace dartboard::model {
@@ -33,12 +34,25 @@ struct BarDeclaration {
   BarKind kind = BarKind::kNone;
   uint64_t size_bytes = 0;   ///< power of two
   BarRole role = BarRole::kRegisters;
+  uint64_t resizable_sizes = 0;   ///< sizes that Resizable BAR offers, ORed together (`size_bytes` is one); 0: fixed
 
   static constexpr uint64_t kMemoryBytesMin = 16;          ///< four type bits are below the address
   static constexpr uint64_t kIoBytesMin = 4;
   static constexpr uint64_t kIoBytesMax = 256;             ///< PCIe 6.0 s7.5.1.2.1
   static constexpr uint64_t kMem32BytesMax = 2 * kGiB;
   static constexpr uint64_t kMem64BytesMax = 1ull << 46;
+  static constexpr uint64_t kResizableBytesMin = kMiB;     ///< PCIe 6.0 s7.8.6.2
+  static constexpr uint64_t kRomBytesMin = 2 * kKiB;       ///< PCIe 6.0 s7.5.1.2.4: address bits 31:11
+  static constexpr uint64_t kRomBytesMax = 16 * kMiB;
+
+  /// The largest size that the BAR can have.
+  constexpr uint64_t bytes_max() const {
+    uint64_t most = size_bytes;
+    for (uint64_t bit = kResizableBytesMin; bit <= kMem64BytesMax; bit <<= 1) {
+      if ((resizable_sizes & bit) != 0 && bit > most) most = bit;
+    }
+    return most;
+  }
 };
 using BarDeclarations = std::array<BarDeclaration, kBarCount>;
 
@@ -52,6 +66,12 @@ class BarDecoder {
 
   /// Gives the BAR registers of `config` their type bits and takes write access from their size bits.
   void declare(const BarDeclarations& bars, ConfigSpace& config);
+
+  /// Makes a resizable BAR `bytes` long, one of its sizes. The register loses the address bits below the size, as
+  /// software must expect (PCIe 6.0 s7.8.6.3). update() afterwards.
+  void resize(unsigned bar, uint64_t bytes, ConfigSpace& config);
+  /// Gives the function an expansion ROM of `bytes` (a power of two).
+  void declare_rom(uint64_t bytes, ConfigSpace& config);
 
   /// Reads the BAR registers again: after a write to a BAR or to Command, and after a reset.
   void update(const ConfigSpace& config, bool memory_enabled, bool io_enabled);
@@ -68,6 +88,15 @@ class BarDecoder {
     return offset < memory_[last_].bytes && length <= memory_[last_].bytes - offset;
   }
   unsigned find_io(uint64_t address, uint64_t length) const;
+  /// Whether the expansion ROM claims [address, +length).
+  bool rom_claims(uint64_t address, uint64_t length) const {
+    const uint64_t offset = address - rom_.base;
+    return offset < rom_.bytes && length <= rom_.bytes - offset;
+  }
+  uint64_t rom_address() const { return rom_.base; }
+
+  /// Offset of `address` in the BAR that was hit last, if last_claims() it.
+  uint64_t last_offset(uint64_t address) const { return address - memory_[last_].base; }
 
   /// Bus address that the BAR's registers hold, whether decoded now or not.
   uint64_t address(unsigned bar) const { return address_[bar]; }
@@ -84,7 +113,9 @@ class BarDecoder {
   std::array<Range, kBarCount> io_;
   std::array<uint64_t, kBarCount> address_{};
   unsigned last_ = 0;
-  BarDeclarations bars_;
+  Range rom_;
+  uint64_t rom_bytes_ = 0;
+  BarDeclarations bars_;   ///< `size_bytes` is the size now
 };
 
 }  // namespace dartboard::model

@@ -1,7 +1,6 @@
-// model/capabilities.cpp - the capability tables. Register offsets are from the capability's first byte.
+// model/capabilities.cpp - the standard capability tables. Register offsets are from the capability's first byte.
+// The extended ones are in capabilities_extended.cpp.
 #include "model/capabilities.h"
-
-#include <array>
 
 namespace dartboard::model {
 namespace {
@@ -209,70 +208,6 @@ constexpr RegisterDecl kVendorRegisters[] = {
 };
 static_assert(well_formed(kVendorRegisters));
 
-// Advanced Error Reporting ------------------------------------------------------------------------------------------
-// Status, mask and severity have the same bits; `reset` holds the reset value of the whole register.
-constexpr std::array<FieldDecl, 11> uncorrectable_fields(A access, uint32_t reset) {
-  std::array<FieldDecl, 11> fields{{
-      {"Data Link Protocol Error", 4, 4, access},
-      {"Surprise Down Error", 5, 5, access},
-      {"Poisoned TLP Received", 12, 12, access},
-      {"Flow Control Protocol Error", 13, 13, access},
-      {"Completion Timeout", 14, 14, access},
-      {"Completer Abort", 15, 15, access},
-      {"Unexpected Completion", 16, 16, access},
-      {"Receiver Overflow", 17, 17, access},
-      {"Malformed TLP", 18, 18, access},
-      {"ECRC Error", 19, 19, access},
-      {"Unsupported Request Error", 20, 20, access},
-  }};
-  for (FieldDecl& field : fields) field.reset = (reset >> field.lo) & 1;
-  return fields;
-}
-constexpr auto kAerStatusFields = uncorrectable_fields(A::kRW1CS, 0);
-constexpr auto kAerMaskFields = uncorrectable_fields(A::kRWS, 0);
-constexpr auto kAerSeverityFields = uncorrectable_fields(A::kRWS, 0x0006'2030);
-constexpr FieldDecl kAerCorrectableStatusFields[] = {
-    {"Receiver Error", 0, 0, A::kRW1CS},
-    {"Bad TLP", 6, 6, A::kRW1CS},
-    {"Bad DLLP", 7, 7, A::kRW1CS},
-    {"REPLAY_NUM Rollover", 8, 8, A::kRW1CS},
-    {"Replay Timer Timeout", 12, 12, A::kRW1CS},
-    {"Advisory Non-Fatal Error", 13, 13, A::kRW1CS},
-};
-constexpr FieldDecl kAerCorrectableMaskFields[] = {
-    {"Receiver Error", 0, 0, A::kRWS},
-    {"Bad TLP", 6, 6, A::kRWS},
-    {"Bad DLLP", 7, 7, A::kRWS},
-    {"REPLAY_NUM Rollover", 8, 8, A::kRWS},
-    {"Replay Timer Timeout", 12, 12, A::kRWS},
-    {"Advisory Non-Fatal Error", 13, 13, A::kRWS, 1},
-};
-constexpr FieldDecl kAerControlFields[] = {
-    {"First Error Pointer", 4, 0, A::kROS},
-    {"ECRC Generation Capable", 5, 5, A::kRO},
-    {"ECRC Check Capable", 7, 7, A::kRO},
-};
-constexpr FieldDecl kAerHeaderLogFields[] = {{"Header Log", 31, 0, A::kROS}};
-constexpr RegisterDecl kAerRegisters[] = {
-    {"Uncorrectable Error Status", 4, 4, kAerStatusFields, "PCIe 6.0 s7.8.4.2"},
-    {"Uncorrectable Error Mask", 8, 4, kAerMaskFields, "PCIe 6.0 s7.8.4.3"},
-    {"Uncorrectable Error Severity", 12, 4, kAerSeverityFields, "PCIe 6.0 s7.8.4.4"},
-    {"Correctable Error Status", 16, 4, kAerCorrectableStatusFields, "PCIe 6.0 s7.8.4.5"},
-    {"Correctable Error Mask", 20, 4, kAerCorrectableMaskFields, "PCIe 6.0 s7.8.4.6"},
-    {"AER Capabilities and Control", 24, 4, kAerControlFields, "PCIe 6.0 s7.8.4.7"},
-    {"Header Log", 28, 4, kAerHeaderLogFields, "PCIe 6.0 s7.8.4.8", 4, 4},
-};
-static_assert(well_formed(kAerRegisters));
-
-// Device Serial Number ----------------------------------------------------------------------------------------------
-constexpr FieldDecl kSerialLowFields[] = {{"Serial Number, lower", 31, 0, A::kHwInit}};
-constexpr FieldDecl kSerialHighFields[] = {{"Serial Number, upper", 31, 0, A::kHwInit}};
-constexpr RegisterDecl kSerialRegisters[] = {
-    {"Serial Number Lower", 4, 4, kSerialLowFields, "PCIe 6.0 s7.9.3.2"},
-    {"Serial Number Upper", 8, 4, kSerialHighFields, "PCIe 6.0 s7.9.3.2"},
-};
-static_assert(well_formed(kSerialRegisters));
-
 }  // namespace
 
 constinit const CapabilityDecl kPowerManagementCapability{"Power Management", pm::kId, 8, kPmRegisters,
@@ -283,9 +218,5 @@ constinit const CapabilityDecl kPcieEndpointCapability{"PCI Express", pcie::kId,
                                                        "PCIe 6.0 s7.5.3"};
 constinit const CapabilityDecl kVendorCapability{"Vendor-Specific", vendor::kId, 8, kVendorRegisters,
                                                  "PCIe 6.0 s7.9.4"};
-constinit const CapabilityDecl kAerCapability{"Advanced Error Reporting", aer::kId, 72, kAerRegisters,
-                                              "PCIe 6.0 s7.8.4", 2, true};
-constinit const CapabilityDecl kSerialNumberCapability{"Device Serial Number", serial::kId, 12, kSerialRegisters,
-                                                       "PCIe 6.0 s7.9.3", 1, true};
 
 }  // namespace dartboard::model

@@ -86,7 +86,7 @@ constexpr FieldDecl kBarFields[] = {
 constexpr FieldDecl kCisFields[] = {{"Cardbus CIS Pointer", 31, 0, A::kRO}};
 constexpr FieldDecl kSubsystemVendorFields[] = {{"Subsystem Vendor ID", 15, 0, A::kHwInit}};
 constexpr FieldDecl kSubsystemFields[] = {{"Subsystem ID", 15, 0, A::kHwInit}};
-constexpr FieldDecl kRomFields[] = {
+constexpr FieldDecl kRomFields[] = {   // made writable by a function that has one (BarDecoder::declare_rom)
     {"Expansion ROM Enable", 0, 0, A::kRO},
     {"Expansion ROM Base Address", 31, 11, A::kRO},
 };
@@ -98,7 +98,7 @@ constexpr RegisterDecl kType0Registers[] = {
     {"Cardbus CIS Pointer", 0x28, 4, kCisFields, "PCIe 6.0 s7.5.1.2.2"},
     {"Subsystem Vendor ID", 0x2c, 2, kSubsystemVendorFields, "PCIe 6.0 s7.5.1.2.3"},
     {"Subsystem ID", 0x2e, 2, kSubsystemFields, "PCIe 6.0 s7.5.1.2.3"},
-    {"Expansion ROM Base Address", 0x30, 4, kRomFields, "PCIe 6.0 s7.5.1.2.4 (no ROM: reads 0)"},
+    {"Expansion ROM Base Address", 0x30, 4, kRomFields, "PCIe 6.0 s7.5.1.2.4"},
     {"Min_Gnt", 0x3e, 1, kMinGntFields, "PCIe 6.0 s7.5.1.2.5"},
     {"Max_Lat", 0x3f, 1, kMaxLatFields, "PCIe 6.0 s7.5.1.2.5"},
 };

@@ -39,11 +39,13 @@ inline constexpr uint32_t kInterruptPin = 0x3d;
 inline constexpr uint16_t kCommandIo = 1u << 0;
 inline constexpr uint16_t kCommandMemory = 1u << 1;
 inline constexpr uint16_t kCommandBusMaster = 1u << 2;
+inline constexpr uint16_t kCommandParityResponse = 1u << 6;
 inline constexpr uint16_t kCommandSerr = 1u << 8;
 inline constexpr uint16_t kCommandIntxDisable = 1u << 10;
 
 inline constexpr uint16_t kStatusInterrupt = 1u << 3;
 inline constexpr uint16_t kStatusCapabilities = 1u << 4;
+inline constexpr uint16_t kStatusMasterDataParityError = 1u << 8;
 inline constexpr uint16_t kStatusSignaledTargetAbort = 1u << 11;
 inline constexpr uint16_t kStatusReceivedTargetAbort = 1u << 12;
 inline constexpr uint16_t kStatusReceivedMasterAbort = 1u << 13;

@@ -1,11 +1,11 @@
-// model/dart.cpp - translation, TLB and faults. The register file's behaviour is in dart_control.cpp.
+// model/dart.cpp - requests: grants first, then page by page. TLB and flushes are in dart_tlb.cpp, what a refusal does
+// in dart_faults.cpp.
 #include "model/dart.h"
 
 #include <algorithm>
-#include <cassert>
 #include <cstring>
 
-#include "model/root_complex.h"
+#include "model/fault.h"
 
 namespace dartboard::model {
 
@@ -16,83 +16,124 @@ Dart::Dart(unsigned root, Timeline& timeline, HostMemory& memory)
 
 namespace {
 
-/// Bytes still to be moved between memory at `host` and the request at `data`.
+void copy(std::byte* host, void* data, uint64_t length, bool is_write) {
+  if (is_write) {
+    std::memcpy(host, data, length);
+  } else {
+    std::memcpy(data, host, length);
+  }
+}
+
+/// Bytes still to be moved between memory at `host` and the request at `data`, and what the pages behind them allow.
 struct Run {
   std::byte* host = nullptr;
   std::byte* data = nullptr;
   uint64_t length = 0;
+  Iova iova;
+  bool readable = false;
+  bool writable = false;
+  bool whole_pages = false;
 
   void move(bool is_write) {
-    if (length == 0) return;
-    if (is_write) {
-      std::memcpy(host, data, length);
-    } else {
-      std::memcpy(data, host, length);
-    }
+    if (length != 0) copy(host, data, length, is_write);
     length = 0;
   }
 };
 
 }  // namespace
 
-/// Error bits if the entry does not let [offset, +length) of its page through, else 0.
-uint32_t Dart::denial(const TlbEntry& entry, uint64_t offset, uint64_t length, bool is_write) {
+/// Why the entry does not let [offset, +length) of its page through, or kNone.
+DartError Dart::denial(const TlbEntry& entry, uint64_t offset, uint64_t length, bool is_write) {
   if (!(is_write ? entry.writable : entry.readable)) [[unlikely]] {
-    return is_write ? dart_reg::kCodeWriteFault : dart_reg::kCodeReadFault;
+    return is_write ? DartError::kWriteFault : DartError::kReadFault;
   }
   if (offset < entry.first || offset + length > entry.end) [[unlikely]]
-    return dart_reg::kCodeRegionProtect;
-  return 0;
+    return DartError::kRegionProtect;
+  return DartError::kNone;
 }
 
 Outcome Dart::access(Sid sid, Rid requester, Iova iova, void* data, uint64_t length, bool is_write) {
   if (flush_.pending) [[unlikely]]
     settle();
+  auto* const bytes = static_cast<std::byte*>(data);
+  if (faults_installed()) [[unlikely]] {
+    const Outcome outcome = injected(&sid, requester, iova, bytes, length, is_write);
+    if (outcome != Outcome::kPending) return outcome;
+  }
+  const DartGrant& grant = grants_[grant_last_];
+  if (covers(grant, sid, iova, length, is_write)) [[likely]]
+    return move_granted(grant, iova, data, length, is_write);
+  return access_slow(sid, requester, iova, bytes, length, is_write);
+}
+
+Outcome Dart::move_granted(const DartGrant& grant, Iova iova, void* data, uint64_t length, bool is_write) {
+  (is_write ? stats_.bytes_written : stats_.bytes_read) += length;
+  ++stats_.grant_hits;
+  stats_.tlb_hits += ((iova.value + length - 1) >> geometry_.page_shift) - (iova.value >> geometry_.page_shift) + 1;
+  copy(grant.host + (iova - grant.first), data, length, is_write);
+  return Outcome::kSuccess;
+}
+
+Outcome Dart::access_slow(Sid sid, Rid requester, Iova iova, std::byte* data, uint64_t length, bool is_write) {
+  if (grants_live_) {
+    for (unsigned i = 0; i < kGrantsMax; ++i) {
+      if (!covers(grants_[i], sid, iova, length, is_write)) continue;
+      grant_last_ = i;
+      return move_granted(grants_[i], iova, data, length, is_write);
+    }
+  }
   const Stream& stream = streams_[sid.value];
-  auto* bytes = static_cast<std::byte*>(data);
   if (stream.mode != Mode::kTranslate) [[unlikely]] {
-    if (stream.mode == Mode::kBypass) return bypass(sid, requester, iova, bytes, length, is_write);
-    return refuse(sid, requester, iova, bytes, length, is_write, dart_reg::kCodeNoTtbr);
+    if (stream.mode == Mode::kBypass) return bypass(stream, sid, requester, iova, data, length, is_write);
+    return refuse(sid, requester, iova, data, length, is_write, DartError::kNoTtbr);
   }
   const uint64_t page_bytes = geometry_.page_bytes();
+  uint64_t& moved = is_write ? stats_.bytes_written : stats_.bytes_read;
   leaf_table_known_ = false;
-  (is_write ? stats_.bytes_written : stats_.bytes_read) += length;  // refuse() takes back what did not move
   // Pages that lie side by side in this process are moved by one memcpy: its start-up cost and the processor's
   // prefetcher make 4 KiB pieces a quarter slower than the run.
   Run run;
   while (length != 0) {
     const uint64_t offset = iova.value & (page_bytes - 1);
     const uint64_t part = std::min(length, page_bytes - offset);
-    uint32_t code = 0;
-    TlbEntry* entry = look_up(stream, iova, &code);
-    if (entry == nullptr) [[unlikely]] {
+    DartError why = DartError::kNone;
+    TlbEntry* entry = look_up(stream, iova, &why);
+    if (entry != nullptr) [[likely]]
+      why = denial(*entry, offset, part, is_write);
+    if (why != DartError::kNone) [[unlikely]] {
       run.move(is_write);
-      return refuse(sid, requester, iova, bytes, length, is_write, code);
-    }
-    code = denial(*entry, offset, part, is_write);
-    if (code != 0) [[unlikely]] {
-      run.move(is_write);
-      return refuse(sid, requester, iova, bytes, length, is_write, code);
+      return refuse(sid, requester, iova, data, length, is_write, why);
     }
     if (entry->generation != memory_.generation()) [[unlikely]]
       resolve_host(*entry);
     if (offset + part <= entry->host_bytes) [[likely]] {
       std::byte* const host = entry->host + offset;
-      if (host != run.host + run.length || run.length == 0) {
+      const bool whole = entry->first == 0 && entry->end == page_bytes && entry->host_bytes == page_bytes;
+      if (host != run.host + run.length || run.length == 0 || entry->readable != run.readable ||
+          entry->writable != run.writable) {
         run.move(is_write);
-        run = {host, bytes, 0};
+        run = {host, data, 0, iova, entry->readable, entry->writable, true};
       }
+      run.whole_pages &= whole;
       run.length += part;
     } else {
       run.move(is_write);
       uint64_t done = 0;
-      if (!copy_scattered(entry->page + offset, bytes, part, is_write, &done)) {
-        return refuse(sid, requester, iova + done, bytes + done, length - done, is_write, dart_reg::kCodeAxiDecode);
+      const bool complete = copy_scattered(entry->page + offset, data, part, is_write, &done);
+      if (!complete) {
+        moved += done;
+        return refuse(sid, requester, iova + done, data + done, length - done, is_write, DartError::kAxiDecode);
       }
     }
+    moved += part;
     iova = iova + part;
-    bytes += part;
+    data += part;
     length -= part;
+  }
+  if (run.whole_pages && run.length != 0) {
+    const uint64_t before = run.iova.value & (page_bytes - 1);
+    remember({Iova(run.iova.value - before), round_up(before + run.length, page_bytes), run.host - before,
+              memory_.generation(), sid, stream.as, run.readable, run.writable});
   }
   run.move(is_write);
   return Outcome::kSuccess;
@@ -101,147 +142,89 @@ Outcome Dart::access(Sid sid, Rid requester, Iova iova, void* data, uint64_t len
 Hpa Dart::translate(Sid sid, Rid requester, Iova iova, bool is_write) {
   settle();
   const Stream& stream = streams_[sid.value];
-  uint32_t code = dart_reg::kCodeNoTtbr;
-  if (stream.mode == Mode::kBypass) return Hpa(iova.value);
+  DartError why = DartError::kNoTtbr;
+  if (stream.mode == Mode::kBypass) return Hpa(iova.value | stream.bypass_base);
   if (stream.mode == Mode::kTranslate) {
     const uint64_t offset = iova.value & (geometry_.page_bytes() - 1);
     leaf_table_known_ = false;
-    TlbEntry* entry = look_up(stream, iova, &code);
+    TlbEntry* entry = look_up(stream, iova, &why);
     if (entry != nullptr) {
-      code = denial(*entry, offset, 1, is_write);
-      if (code == 0) return entry->page + offset;
+      why = denial(*entry, offset, 1, is_write);
+      if (why == DartError::kNone) return entry->page + offset;
     }
   }
-  refuse(sid, requester, iova, nullptr, 0, is_write, code);
+  refuse(sid, requester, iova, nullptr, 0, is_write, why);
   return Hpa(0);
 }
 
-Dart::TlbEntry* Dart::look_up(const Stream& stream, Iova iova, uint32_t* code) {
-  TlbEntry* entry = find(tag_of(stream.as, iova.value >> geometry_.page_shift));
-  if (entry != nullptr) [[likely]] {
-    ++stats_.tlb_hits;
-    return entry;
+// Grants --------------------------------------------------------------------------------------------------------------
+
+/// Keeps a grant: joined to one that it continues, else in place of the oldest.
+void Dart::remember(const DartGrant& grant) {
+  ++stats_.grants;
+  grants_live_ = true;
+  for (unsigned i = 0; i < kGrantsMax; ++i) {
+    DartGrant& have = grants_[i];
+    if (have.bytes == 0 || have.sid != grant.sid || have.generation != grant.generation ||
+        have.readable != grant.readable || have.writable != grant.writable) {
+      continue;
+    }
+    const uint64_t first = std::min(have.first.value, grant.first.value);
+    const uint64_t end = std::max(have.first.value + have.bytes, grant.first.value + grant.bytes);
+    const auto base = [first](const DartGrant& g) {
+      return reinterpret_cast<uintptr_t>(g.host) - (g.first.value - first);
+    };
+    if (end - first > have.bytes + grant.bytes || base(have) != base(grant)) continue;
+    have.host = have.first.value == first ? have.host : grant.host;
+    have.first = Iova(first);
+    have.bytes = end - first;
+    grant_last_ = i;
+    return;
   }
-  return walk(stream, iova, code);
+  grant_last_ = grant_next_;
+  grants_[grant_next_] = grant;
+  grant_next_ = (grant_next_ + 1) % kGrantsMax;
 }
 
-Dart::TlbEntry* Dart::walk(const Stream& stream, Iova iova, uint32_t* code) {
-  ++stats_.tlb_misses;
-  // An address that the tables cannot express has no translation table base (older DARTs pick the TTBR with those
-  // bits).
-  const unsigned reach = std::min(geometry_.reach_bits(stream.tables), config_.va_width);
-  if (!stream.has_root || (iova.value >> reach) != 0) {
-    *code = dart_reg::kCodeNoTtbr;
-    return nullptr;
-  }
-  ++stats_.walks;
-  // Neighbouring pages of one request share their leaf table; the upper tables are read once for them.
-  const uint64_t leaf_index = iova.value >> (geometry_.page_shift + geometry_.index_bits());
-  const bool start_at_leaf = leaf_table_known_ && leaf_index == leaf_index_;
-  WalkResult result{WalkEnd::kLeaf, 0, leaf_table_};
-  if (!start_at_leaf || !load_entry(memory_, leaf_table_, geometry_.index(iova, 0), &result.entry)) {
-    result = walk_tables(memory_, geometry_, stream.root, stream.tables, iova);
-  } else if ((result.entry & kPteValid) == 0) {
-    result.end = WalkEnd::kNoPte;
-  }
-  leaf_table_known_ = result.end == WalkEnd::kLeaf;
-  leaf_table_ = result.leaf_table;
-  leaf_index_ = leaf_index;
-  switch (result.end) {
-    case WalkEnd::kLeaf: break;
-    case WalkEnd::kNoPgd: *code = dart_reg::kCodeNoPgd; return nullptr;
-    case WalkEnd::kNoPmd: *code = dart_reg::kCodeNoPmd; return nullptr;
-    case WalkEnd::kNoPte: *code = dart_reg::kCodeNoPte; return nullptr;
-    case WalkEnd::kBusError: *code = dart_reg::kCodeAxiDecode; return nullptr;
-  }
-
-  const uint64_t tag = tag_of(stream.as, iova.value >> geometry_.page_shift);
-  const size_t set = tag & set_mask_;
-  const size_t base = set * config_.tlb_ways;
-  size_t way = 0;
-  while (way < config_.tlb_ways && tags_[base + way] != 0) ++way;
-  if (way == config_.tlb_ways) {
-    way = next_way_[set];
-    next_way_[set] = static_cast<uint8_t>((way + 1) & (config_.tlb_ways - 1));
-  }
-  tags_[base + way] = tag;
-  tlb_used_ = true;
-  TlbEntry& entry = entries_[base + way];
-  const Pte pte = decode_pte(geometry_, result.entry);
-  entry.page = pte.address;
-  entry.readable = !pte.no_read;
-  entry.writable = !pte.no_write || !config_.enforce_write_protect;
-  entry.first = pte.subpage_start * static_cast<uint32_t>(kPteSubpageUnitBytes);
-  entry.end = static_cast<uint32_t>(
-      std::min<uint64_t>((pte.subpage_end + uint64_t{1}) * kPteSubpageUnitBytes, geometry_.page_bytes()));
-  resolve_host(entry);
-  return &entry;
+void Dart::revoke_all_grants() {
+  if (!grants_live_) return;
+  grants_.fill(DartGrant());
+  grant_last_ = grant_next_ = 0;
+  grants_live_ = false;
 }
 
-/// Finds the page's bytes again after host memory changed: the frames may be gone or be somebody else's now.
-void Dart::resolve_host(TlbEntry& entry) {
-  entry.generation = memory_.generation();
-  entry.host = memory_.at(entry.page);
-  entry.host_bytes =
-      static_cast<uint32_t>(geometry_.page_shift == 12 ? (entry.host != nullptr ? kFrameBytes : 0)
-                                                       : memory_.contiguous(entry.page, geometry_.page_bytes()));
+/// Revokes what a flush touches. A grant that is touched in part goes as a whole: the next request makes it again.
+void Dart::revoke_grants(const Flush& flush) {
+  if (!grants_live_) return;
+  for (DartGrant& grant : grants_) {
+    if (grant.bytes == 0 || (!flush.every_sid && !flush.sids.has(grant.as))) continue;
+    const uint64_t first = grant.first.value >> geometry_.page_shift;
+    const uint64_t last = (grant.first.value + grant.bytes - 1) >> geometry_.page_shift;
+    if (flush.ranged && (last < flush.start_page || first > flush.end_page)) continue;
+    grant = DartGrant();
+  }
 }
+
+// Without translation -------------------------------------------------------------------------------------------------
 
 /// A page whose frames are not contiguous in this process: frame by frame. False: no memory at address + *done.
 bool Dart::copy_scattered(Hpa address, std::byte* data, uint64_t length, bool is_write, uint64_t* done) {
   while (*done < length) {
     const uint64_t part = memory_.contiguous(address + *done, length - *done);
     if (part == 0) return false;
-    std::byte* host = memory_.at(address + *done);
-    if (is_write) {
-      std::memcpy(host, data + *done, part);
-    } else {
-      std::memcpy(data + *done, host, part);
-    }
+    copy(memory_.at(address + *done), data + *done, part, is_write);
     *done += part;
   }
   return true;
 }
 
-Outcome Dart::bypass(Sid sid, Rid requester, Iova iova, std::byte* data, uint64_t length, bool is_write) {
-  (is_write ? stats_.bytes_written : stats_.bytes_read) += length;
+Outcome Dart::bypass(const Stream& stream, Sid sid, Rid requester, Iova iova, std::byte* data, uint64_t length,
+                     bool is_write) {
   uint64_t done = 0;
-  if (copy_scattered(Hpa(iova.value), data, length, is_write, &done)) return Outcome::kSuccess;
-  return refuse(sid, requester, iova + done, data + done, length - done, is_write, dart_reg::kCodeAxiDecode);
-}
-
-/// Ends a request at `iova` with `length` bytes still to move.
-Outcome Dart::refuse(Sid sid, Rid requester, Iova iova, std::byte* data, uint64_t length, bool is_write,
-                     uint32_t code) {
-  using namespace dart_reg;
-  const bool moving = streams_[sid.value].mode != Mode::kRefuse;
-  if (moving) (is_write ? stats_.bytes_written : stats_.bytes_read) -= length;
-  if (!is_write && length != 0) std::memset(data, 0xff, length);
-  ++stats_.faults;
-
-  uint32_t error = code | static_cast<uint32_t>(set_field(kErrorSid, 0, sid.value));
-  if (is_write) error |= static_cast<uint32_t>(mask_of(kErrorWrite));
-  const bool masked = (code & file_.peek32(kErrorMask)) != 0;
-  if (!masked) {
-    const uint32_t held = file_.peek32(kError);
-    const auto flag = static_cast<uint32_t>(mask_of(kErrorFlag));
-    if ((held & flag) != 0) {
-      // The first error stays until software clears it (macOS prints such values: 0x80180000 has SECONDARY set).
-      const auto secondary = static_cast<uint32_t>(mask_of(kErrorSecondary));
-      file_.poke32(kError, held | secondary);
-      error |= secondary;
-    } else {
-      file_.poke32(kError, error | flag);
-      file_.poke32(kErrorAddressLow, static_cast<uint32_t>(iova.value));
-      file_.poke32(kErrorAddressHigh, static_cast<uint32_t>(iova.value >> 32));
-    }
-    const uint32_t word = kErrorStreams + sid.value / 32 * 4;
-    file_.poke32(word, file_.peek32(word) | 1u << (sid.value % 32));
-  }
-  const DartFault fault{static_cast<uint8_t>(root_), sid, requester, iova, is_write, error};
-  if (observer_ != nullptr) observer_->on_dart_fault(fault);
-  if (!masked && sink_ != nullptr) sink_->on_dart_error(root_, fault);
-  return Outcome::kUnsupportedRequest;
+  const bool complete = copy_scattered(Hpa(iova.value | stream.bypass_base), data, length, is_write, &done);
+  (is_write ? stats_.bytes_written : stats_.bytes_read) += done;
+  if (complete) return Outcome::kSuccess;
+  return refuse(sid, requester, iova + done, data + done, length - done, is_write, DartError::kAxiDecode);
 }
 
 }  // namespace dartboard::model

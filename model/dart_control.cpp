@@ -1,24 +1,41 @@
-// model/dart_control.cpp - what the DART's registers do: parameters, TLB commands, protection, stream control.
+// model/dart_control.cpp - what all DARTs have in common behind their registers: configuration, reset, streams.
 #include <algorithm>
 #include <cassert>
 
 #include <fmt/format.h>
 
 #include "model/dart.h"
+#include "model/fault.h"
 
 namespace dartboard::model {
 
-using namespace dart_reg;
-
 std::string_view problem(const DartConfig& config) {
+  const DartLayout& layout = layout_of(config.variant);
   if (config.page_shift != 12 && config.page_shift != 14) return "page_shift must be 12 or 14";
-  if (config.sid_count < 1 || config.sid_count > kSidsMax) return "sid_count must be 1 to 256";
-  if (config.pa_width < 36 || config.pa_width > 42) return "pa_width must be 36 to 42";
-  const TableGeometry geometry{config.page_shift, config.pa_width};
-  if (config.va_width < 20 || config.va_width > geometry.reach_bits(3)) {
-    return config.page_shift == 12 ? "va_width must be 20 to 39 with 4 KiB pages"
-                                   : "va_width must be 20 to 47 with 16 KiB pages";
+  if (config.sid_count < 1 || config.sid_count > layout.sids_max) {
+    switch (config.variant) {
+      case DartVariant::kT8020:
+      case DartVariant::kT6000: return "sid_count must be 1 to 16";
+      case DartVariant::kUsb4: return "sid_count must be 1 to 64";
+      case DartVariant::kT8110: return "sid_count must be 1 to 256";
+    }
   }
+  if (layout.pte_format == PteFormat::kDart1) {
+    if (config.pa_width < 36 || config.pa_width > 40) return "pa_width must be 36 to 40 with DART1 entries";
+  } else if (config.pa_width < 36 || config.pa_width > 42) {
+    return "pa_width must be 36 to 42";
+  }
+  const TableGeometry geometry{config.page_shift, config.pa_width, layout.pte_format};
+  const unsigned reach = layout.four_levels ? geometry.reach_bits(3) : geometry.reach_bits(2) + 2;
+  if (config.va_width < 20 || config.va_width > reach) {
+    if (layout.four_levels) {
+      return config.page_shift == 12 ? "va_width must be 20 to 39 with 4 KiB pages"
+                                     : "va_width must be 20 to 47 with 16 KiB pages";
+    }
+    return config.page_shift == 12 ? "va_width must be 20 to 32 with 4 KiB pages and four TTBRs"
+                                   : "va_width must be 20 to 38 with 16 KiB pages and four TTBRs";
+  }
+  if (config.bypass_support && !layout.full_bypass) return "this variant has no bypass";
   if (!is_power_of_two(config.tlb_sets) || config.tlb_sets > 2048) return "tlb_sets must be a power of two up to 2048";
   if (!is_power_of_two(config.tlb_ways) || config.tlb_ways > 128) return "tlb_ways must be a power of two up to 128";
   return {};
@@ -27,7 +44,8 @@ std::string_view problem(const DartConfig& config) {
 void Dart::configure(const DartConfig& config, Observer* observer, PlatformSink* sink) {
   assert(problem(config).empty());
   config_ = config;
-  geometry_ = TableGeometry{config.page_shift, config.pa_width};
+  layout_ = &layout_of(config.variant);
+  geometry_ = TableGeometry{config.page_shift, config.pa_width, layout_->pte_format};
   observer_ = observer;
   sink_ = sink;
   set_mask_ = config.tlb_sets - 1;
@@ -41,34 +59,31 @@ void Dart::configure(const DartConfig& config, Observer* observer, PlatformSink*
 }
 
 void Dart::build_registers() {
-  file_ = RegisterFile(kFileBytes);
-  file_.declare(kRegisters);
-  const auto log2 = [](unsigned v) { return static_cast<uint64_t>(__builtin_ctz(v)); };
-  uint64_t params = set_field(kLog2PageSize, file_.peek32(kParams0), config_.page_shift);
-  file_.set_initial(kParams0, set_field(kTlbSetCount, params, config_.tlb_sets), 4);
-  params = set_field(kLog2NumWays, file_.peek32(kParams4), log2(config_.tlb_ways));
-  file_.set_initial(kParams4, set_field(kFullBypassSupport, params, config_.bypass_support), 4);
-  params = set_field(kPaWidth, file_.peek32(kParams8), config_.pa_width);
-  file_.set_initial(kParams8, set_field(kVaWidth, params, config_.va_width), 4);
-  file_.set_initial(kParamsC, set_field(kNumSids, file_.peek32(kParamsC), config_.sid_count), 4);
-
-  uint64_t tcr_writable = 0xffff'ffff;
-  if (!config_.bypass_support) tcr_writable &= ~mask_of(kTcrBypassDart);
-  if (!geometry_.needs_four_levels(config_.va_width)) tcr_writable &= ~mask_of(kTcrFourLevels);
-  for (unsigned sid = 0; sid < kSidsMax; ++sid) {
-    const bool exists = sid < config_.sid_count;
-    file_.limit_writable(kTcr + 4 * sid, exists ? tcr_writable : 0, 4);
-    if (!exists) file_.limit_writable(kTtbr + 4 * sid, 0, 4);
+  file_ = RegisterFile(dart_reg::kFileBytes);
+  file_.declare(layout_->registers);
+  if (config_.variant == DartVariant::kT8110) {
+    build_t8110();
+  } else {
+    build_t8020();
   }
-
-  file_.hook(kTlbCmd, 4, {read_tlb_cmd, wrote_tlb_cmd}, this);
-  file_.hook(kProtect, 12, {nullptr, wrote_protection}, this);
-  file_.hook(kEnableStreams, 2 * kStreamWords * 4, {nullptr, wrote_stream_enables}, this);
-  file_.hook(kTcr, 2 * kSidsMax * 4, {nullptr, wrote_stream}, this);
+  uint64_t tcr_writable = 0xffff'ffff;
+  if (!config_.bypass_support) tcr_writable &= ~mask_of(layout_->tcr_bypass);
+  if (layout_->four_levels && !geometry_.needs_four_levels(config_.va_width)) {
+    tcr_writable &= ~mask_of(dart_reg::kTcrFourLevels);
+  }
+  for (unsigned sid = 0; sid < layout_->sids_max; ++sid) {
+    const bool exists = sid < config_.sid_count;
+    const Sid at(static_cast<uint8_t>(sid));
+    file_.limit_writable(layout_->tcr_of(at), exists ? tcr_writable : 0, 4);
+    for (unsigned i = 0; i < layout_->ttbrs && !exists; ++i) file_.limit_writable(layout_->ttbr_of(at, i), 0, 4);
+  }
+  file_.hook(layout_->tcr, layout_->sids_max * 4, {nullptr, wrote_stream}, this);
+  file_.hook(layout_->ttbr, layout_->sids_max * layout_->ttbrs * 4, {nullptr, wrote_stream}, this);
 }
 
 void Dart::reset() {
   file_.reset(ResetKind::kPowerOn);
+  revoke_all_grants();
   if (tlb_used_) {
     std::fill(tags_.begin(), tags_.end(), 0);
     std::fill(next_way_.begin(), next_way_.end(), 0);
@@ -76,139 +91,95 @@ void Dart::reset() {
   }
   flush_ = Flush();
   stats_ = DartStats();
-  remap_used_ = false;
+  remap_used_ = switch_race_ = false;
   streams_.fill(Stream());
 }
 
 // Streams -------------------------------------------------------------------------------------------------------------
 
+bool Dart::enabled(unsigned sid) const {
+  return sid < config_.sid_count && (file_.peek32(layout_->enable + sid / 32 * 4) >> (sid % 32) & 1) != 0;
+}
+
 void Dart::refresh_stream(unsigned sid) {
-  const bool enabled = (file_.peek32(kEnableStreams + sid / 32 * 4) >> (sid % 32) & 1) != 0;
-  unsigned as = sid;
-  const uint32_t own_tcr = file_.peek32(kTcr + 4 * sid);
-  if (get_field(kTcrRemapEnable, own_tcr) != 0) {
-    remap_used_ = true;
-    as = static_cast<unsigned>(get_field(kTcrRemap, own_tcr));
-  }
-  const uint32_t tcr = file_.peek32(kTcr + 4 * as);
-  const uint32_t ttbr = file_.peek32(kTtbr + 4 * as);
+  revoke_all_grants();
   Stream& stream = streams_[sid];
+  stream = Stream();
+  if (!enabled(sid)) return;
+  unsigned as = sid;
+  if (config_.variant == DartVariant::kT8110) {
+    const uint32_t own_tcr = file_.peek32(layout_->tcr_of(Sid(static_cast<uint8_t>(sid))));
+    if (get_field(dart_reg::kTcrRemapEnable, own_tcr) != 0) {
+      remap_used_ = true;
+      as = static_cast<unsigned>(get_field(dart_reg::kTcrRemap, own_tcr));
+    }
+  } else {
+    as = static_cast<unsigned>(file_.peek(dart8020_reg::kStreamRemap + sid, 1));
+    remap_used_ |= as != sid;
+  }
+  if (as >= config_.sid_count) return;
   stream.as = Sid(static_cast<uint8_t>(as));
-  stream.tables = get_field(kTcrFourLevels, tcr) != 0 ? 3 : 2;
-  stream.has_root = get_field(kTtbrValid, ttbr) != 0;
-  stream.root = Hpa(decode_ttbr(ttbr));
-  stream.mode = Mode::kRefuse;
-  if (enabled && sid < config_.sid_count) {
-    if (get_field(kTcrTranslate, tcr) != 0) {
-      stream.mode = Mode::kTranslate;
-    } else if (get_field(kTcrBypassDart, tcr) != 0) {
-      stream.mode = Mode::kBypass;
+  const uint32_t tcr = file_.peek32(layout_->tcr_of(stream.as));
+  if (layout_->four_levels && get_field(dart_reg::kTcrFourLevels, tcr) != 0) stream.tables = 3;
+  for (unsigned i = 0; i < layout_->ttbrs; ++i) {
+    const uint32_t ttbr = file_.peek32(layout_->ttbr_of(stream.as, i));
+    if (get_field(layout_->ttbr_valid, ttbr) == 0) continue;
+    stream.roots_valid = static_cast<uint8_t>(stream.roots_valid | 1u << i);
+    stream.roots[i] = Hpa(layout_->decode_ttbr(ttbr));
+  }
+  if (get_field(layout_->tcr_translate, tcr) != 0) {
+    stream.mode = Mode::kTranslate;
+  } else if (get_field(layout_->tcr_bypass, tcr) != 0) {
+    stream.mode = Mode::kBypass;
+    if (config_.variant != DartVariant::kT8110) {
+      stream.bypass_base = get_field(dart8020_reg::kTcrBypassAddress, tcr) << 32;
     }
   }
 }
 
 void Dart::refresh_streams() {
-  for (unsigned sid = 0; sid < kSidsMax; ++sid) refresh_stream(sid);
+  for (unsigned sid = 0; sid < layout_->sids_max; ++sid) refresh_stream(sid);
 }
 
-void Dart::wrote_stream(void* self, const RegisterWrite& write) {
-  auto& dart = *static_cast<Dart*>(self);
-  if ((dart.file_.peek32(kProtect) & kProtectTcrTtbr) != 0) {
-    dart.file_.poke32(write.offset, write.old_value);
+bool Dart::locked() const {
+  if (config_.variant == DartVariant::kT8110) {
+    return (file_.peek32(dart_reg::kProtect) & dart_reg::kProtectTcrTtbr) != 0;
+  }
+  return get_field(dart8020_reg::kConfigLock, file_.peek32(dart8020_reg::kConfig)) != 0;
+}
+
+void Dart::wrote_stream(void* self, const RegisterWrite& write) { static_cast<Dart*>(self)->stream_written(write); }
+
+/// TCR or TTBR.
+void Dart::stream_written(const RegisterWrite& write) {
+  if (locked()) {
+    file_.poke32(write.offset, write.old_value);
     return;
   }
-  const bool remap_written = write.offset < kTtbr && get_field(kTcrRemapEnable, write.value | write.old_value) != 0;
-  if (dart.remap_used_ || remap_written) {
-    dart.refresh_streams();  // others may translate as this one
+  const bool is_tcr = write.offset < layout_->ttbr;
+  if (!is_tcr && fault(FaultKind::kDartTableSwitchRace, write.offset)) [[unlikely]] {
+    switch_race_ = true;  // what is under way goes on with the old tables until the TLB is flushed
+    return;
+  }
+  const bool remap_written = is_tcr && config_.variant == DartVariant::kT8110 &&
+                             get_field(dart_reg::kTcrRemapEnable, write.value | write.old_value) != 0;
+  if (remap_used_ || remap_written) {
+    refresh_streams();  // others may translate as this one
   } else {
-    dart.refresh_stream((write.offset - (write.offset < kTtbr ? kTcr : kTtbr)) / 4);
+    refresh_stream(is_tcr ? (write.offset - layout_->tcr) / 4 : (write.offset - layout_->ttbr) / (4 * layout_->ttbrs));
   }
 }
 
-void Dart::wrote_stream_enables(void* self, const RegisterWrite& write) {
-  auto& dart = *static_cast<Dart*>(self);
-  const bool enable = write.offset < kDisableStreams;
-  const unsigned word = (write.offset - (enable ? kEnableStreams : kDisableStreams)) / 4;
-  uint32_t existing = 0xffff'ffff;
-  if (dart.config_.sid_count < 32 * (word + 1)) {
-    const unsigned count = dart.config_.sid_count > 32 * word ? dart.config_.sid_count - 32 * word : 0;
-    existing = static_cast<uint32_t>(low_bits(count));
-  }
-  const uint32_t at = kEnableStreams + 4 * word;
-  const uint32_t enabled = dart.file_.peek32(at);
-  dart.file_.poke32(at, enable ? enabled | (write.written & existing) : enabled & ~write.written);
-  for (unsigned bit = 0; bit < 32; ++bit) {
-    if ((write.written >> bit & 1) != 0) dart.refresh_stream(32 * word + bit);
-  }
-}
-
-void Dart::wrote_protection(void* self, const RegisterWrite& write) {
-  RegisterFile& file = static_cast<Dart*>(self)->file_;
-  const uint32_t bits = write.written & kProtectBits;
-  switch (write.offset) {
-    case kProtect: file.poke32(kProtect, file.peek32(kProtect) | bits); break;
-    case kUnprotect: file.poke32(kProtect, file.peek32(kProtect) & ~(bits & ~file.peek32(kProtectLock))); break;
-    case kProtectLock: file.poke32(kProtectLock, file.peek32(kProtectLock) | bits); break;
-    default: break;
-  }
-}
-
-// TLB -----------------------------------------------------------------------------------------------------------------
-
-void Dart::read_tlb_cmd(void* self, uint32_t offset) {
+/// BUSY of the TLB command, whatever register it is in.
+void Dart::read_busy(void* self, uint32_t offset) {
   auto& dart = *static_cast<Dart*>(self);
   dart.settle();
-  dart.file_.poke32(offset, static_cast<uint32_t>(set_field(kTlbBusy, dart.file_.peek32(offset), dart.flush_.pending)));
-}
-
-void Dart::wrote_tlb_cmd(void* self, const RegisterWrite& write) {
-  static_cast<Dart*>(self)->start_flush(write.value);
-}
-
-void Dart::start_flush(uint32_t command) {
-  // A command on top of an unfinished one: the first is completed. Drivers poll BUSY, so hardware is not asked this.
-  if (flush_.pending) finish_flush();
-  const uint64_t op = get_field(kTlbOp, command);
-  if (op != kTlbOpFlushAll && op != kTlbOpFlushSid) return;
-  ++stats_.flushes;
-  flush_ = {true, timeline_.now().value + config_.tlb_flush_ns, command, file_.peek32(kTlbStartPage),
-            file_.peek32(kTlbEndPage)};
-  settle();
-}
-
-void Dart::drop_all() {
-  std::fill(tags_.begin(), tags_.end(), 0);
-}
-
-void Dart::finish_flush() {
-  flush_.pending = false;
-  const bool one_sid = get_field(kTlbOp, flush_.command) == kTlbOpFlushSid;
-  const bool ranged = get_field(kTlbFlushRange, flush_.command) != 0;
-  const Sid sid(static_cast<uint8_t>(get_field(kTlbStream, flush_.command)));
-  if (!one_sid && !ranged) {
-    drop_all();
-    return;
-  }
-  // A few pages of one stream: look where they would be. Anything else: look at every entry.
-  if (one_sid && ranged && flush_.start_page <= flush_.end_page &&
-      flush_.end_page - flush_.start_page < config_.tlb_sets / 2) {
-    for (uint64_t page = flush_.start_page; page <= flush_.end_page; ++page) {
-      TlbEntry* entry = find(tag_of(sid, page));
-      if (entry != nullptr) tags_[static_cast<size_t>(entry - entries_.data())] = 0;
-    }
-    return;
-  }
-  for (uint64_t& tag : tags_) {
-    if (tag == 0) continue;
-    const uint64_t page = tag & low_bits(52);
-    const auto tag_sid = static_cast<uint8_t>(tag >> 52);
-    if (one_sid && tag_sid != sid.value) continue;
-    if (ranged && (page < flush_.start_page || page > flush_.end_page)) continue;
-    tag = 0;
-  }
+  const uint32_t value = dart.file_.peek32(offset);
+  dart.file_.poke32(offset, static_cast<uint32_t>(set_field(dart.layout_->command_busy, value, dart.flush_.pending)));
 }
 
 void Dart::inspect(InspectNode& node) const {
+  node.child("variant", std::string(layout_->compatible));
   node.child("page", fmt::format("{} KiB", geometry_.page_bytes() / kKiB));
   InspectNode& stats = node.child("statistics");
   stats.child("walks", fmt::format("{}", stats_.walks));
@@ -221,13 +192,22 @@ void Dart::inspect(InspectNode& node) const {
   const auto cached = std::count_if(tags_.begin(), tags_.end(), [](uint64_t tag) { return tag != 0; });
   node.child("TLB", fmt::format("{} of {} entries", cached, tags_.size()),
              fmt::format("{} sets, {} ways", config_.tlb_sets, config_.tlb_ways));
+  InspectNode& granted = node.child("grants", fmt::format("{} made", stats_.grants), "direct memory");
+  for (const DartGrant& grant : grants_) {
+    if (grant.bytes == 0) continue;
+    granted.child(fmt::format("{:#x}", grant.first.value),
+                  fmt::format("{} bytes, stream {}, {}{}", grant.bytes, grant.sid.value, grant.readable ? "r" : "",
+                              grant.writable ? "w" : ""));
+  }
   InspectNode& streams = node.child("streams");
   for (unsigned sid = 0; sid < config_.sid_count; ++sid) {
     const Stream& stream = streams_[sid];
     if (stream.mode == Mode::kRefuse) continue;
-    streams.child(fmt::format("{}", sid), stream.mode == Mode::kBypass ? std::string("bypass")
-                                                                       : fmt::format("root table {:#x}, {} tables",
-                                                                                     stream.root.value, stream.tables));
+    std::string how = stream.mode == Mode::kBypass ? "bypass" : fmt::format("{} tables, root", stream.tables);
+    for (unsigned i = 0; stream.mode == Mode::kTranslate && i < layout_->ttbrs; ++i) {
+      how += (stream.roots_valid >> i & 1) != 0 ? fmt::format(" {:#x}", stream.roots[i].value) : " none";
+    }
+    streams.child(fmt::format("{}", sid), how);
   }
   file_.inspect(node.child("registers"));
 }

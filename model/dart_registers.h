@@ -2,6 +2,7 @@
 //
 // Offsets and fields: m1n1 proxyclient/m1n1/hw/dart8110.py and src/dart.c, Linux drivers/iommu/apple-dart.c. The same
 // declarations serve the hardware (model/dart), whoever programs it (the mapper), the dumps and the tests.
+// The older variants are in dart8020_registers.h; dart_variant.h says where they differ.
 // What no source says is decided here and marked "modelled:".
 #pragma once
 
@@ -34,8 +35,9 @@ inline constexpr FieldDecl kHwFlushSupport{"SUPPORT_HW_FLUSH", 3, 3, A::kHwInit}
 inline constexpr FieldDecl kTzSupport{"SUPPORT_TZ_TAGGER", 2, 2, A::kHwInit};
 inline constexpr FieldDecl kRegLockSupport{"SUPPORT_REG_LOCK", 1, 1, A::kHwInit, 1};
 inline constexpr FieldDecl kFullBypassSupport{"SUPPORT_FULL_BYPASS", 0, 0, A::kHwInit};
-inline constexpr FieldDecl kParams4Fields[] = {kLog2NumWays, kNumApfs,    kSttPrefetch,    kTlbPrefetch,      kCtcPrefetch,
-                                               kHwFlushSupport, kTzSupport, kRegLockSupport, kFullBypassSupport};
+inline constexpr FieldDecl kParams4Fields[] = {kLog2NumWays, kNumApfs,        kSttPrefetch,
+                                               kTlbPrefetch, kCtcPrefetch,    kHwFlushSupport,
+                                               kTzSupport,   kRegLockSupport, kFullBypassSupport};
 
 inline constexpr uint32_t kParams8 = 0x008;
 inline constexpr FieldDecl kPaWidth{"PA_WIDTH", 29, 24, A::kHwInit};
@@ -100,6 +102,7 @@ inline constexpr uint32_t kCodeNoPte = 1u << 3;
 inline constexpr uint32_t kCodeWriteFault = 1u << 4;
 inline constexpr uint32_t kCodeReadFault = 1u << 5;
 inline constexpr uint32_t kCodeAxiDecode = 1u << 6;    ///< the table or the page is where there is no memory
+inline constexpr uint32_t kCodeAxiError = 1u << 7;     ///< the memory answered with an error
 inline constexpr uint32_t kCodeRegionProtect = 1u << 29;   ///< modelled: outside the entry's sub-page window
 
 /// ERROR_DISABLE: a fault with a code bit set here is refused and counted but neither latched nor reported.
@@ -113,7 +116,7 @@ inline constexpr FieldDecl kErrorAddressFields[] = {{"ADDRESS", 31, 0, A::kRO}};
 inline constexpr uint32_t kErrorStreams = 0x1c0;       ///< streams that faulted, one bit each
 inline constexpr FieldDecl kErrorStreamsFields[] = {{"STREAMS", 31, 0, A::kRW1C}};
 
-// Protection: bits set by writing PROTECT, cleared by writing UNPROTECT unless PROTECT_LOCK has them. ------------------
+// Protection: bits set by writing PROTECT, cleared by writing UNPROTECT unless PROTECT_LOCK has them. -----------------
 inline constexpr uint32_t kProtect = 0x200;
 inline constexpr uint32_t kUnprotect = 0x204;
 inline constexpr uint32_t kProtectLock = 0x208;

@@ -13,9 +13,11 @@
 
 #include "base/inspect.h"
 #include "base/types.h"
+#include "model/error_report.h"
 #include "model/observer.h"
 #include "model/timeline.h"
 #include "model/tlp.h"
+#include "model/tlp_header.h"
 
 namespace dartboard::model {
 
@@ -28,6 +30,8 @@ class Upstream {
   /// Drives one of the four INTx lines (0 = INTA). Level: stays until driven low.
   virtual void set_intx(unsigned pin, bool asserted) = 0;
   virtual bool link_up() const = 0;
+  /// Sends an error message (ERR_COR, ERR_NONFATAL, ERR_FATAL) up to the root port.
+  virtual void send_error(ErrorMessage message, Rid source) { (void)message, (void)source; }
 
  protected:
   ~Upstream() = default;
@@ -55,6 +59,13 @@ class PcieDevice {
   /// Memory addresses are bus addresses: the device decodes its own BARs.
   virtual void b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) = 0;
 
+  /// The short way in for a memory request with all bytes enabled, which is nearly all there is: the answer is the
+  /// outcome, and for a read `data`. kPending: the device does not take this one so; send it as a payload.
+  virtual Outcome memory_request(TlpKind kind, uint64_t address, std::byte* data, uint32_t length) {
+    (void)kind, (void)address, (void)data, (void)length;
+    return Outcome::kPending;
+  }
+
   /// Applies a reset; the effect per field is the reset matrix of the device's declarations.
   virtual void reset(ResetKind kind) = 0;
 
@@ -63,6 +74,12 @@ class PcieDevice {
   virtual DirectMemory direct_memory(unsigned bar, uint64_t offset, uint64_t length) = 0;
 
   virtual void inspect(InspectNode& node) const = 0;
+
+  /// `request` was answered with `outcome`, by memory_request() or by a fault in the device's name: the function
+  /// records what the specification asks of a completer. b_transport() has done so itself.
+  virtual void record_failure(const RequestInfo& request, Outcome outcome) { (void)request, (void)outcome; }
+  /// The function found `error` on the link (a completion nobody waits for, a bad packet).
+  virtual void record_link_error(PcieError error, const TlpHeader& header) { (void)error, (void)header; }
 };
 
 }  // namespace dartboard::model

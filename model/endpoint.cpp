@@ -30,28 +30,19 @@ Outcome Endpoint::read_bar(unsigned, uint64_t, std::byte* data, uint32_t length)
 
 Outcome Endpoint::write_bar(unsigned, uint64_t, const std::byte*, uint32_t) { return Outcome::kSuccess; }
 
-void Endpoint::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time&) {
-  auto* extension = payload.get_extension<TlpExtension>();
-  // The hot path: a memory request with all bytes enabled to the register BAR that was hit last. What the
-  // checks below do not cover takes the general way, which gives this request the same answer.
-  if (extension != nullptr && extension->kind <= TlpKind::kMemWrite && payload.get_byte_enable_ptr() == nullptr &&
-      ready_at_ns_ == 0) [[likely]] {
-    const uint32_t length = payload.get_data_length();
-    const unsigned bar = decoder_.last();
-    if (((plain_register_bars_ >> bar) & 1) != 0 && decoder_.last_claims(payload.get_address(), length) &&
-        length != 0 && payload.get_streaming_width() >= length) [[likely]] {
-      const uint64_t offset = payload.get_address() - decoder_.address(bar);
-      auto* data = reinterpret_cast<std::byte*>(payload.get_data_ptr());
-      finish(payload, extension, extension->kind,
-             extension->kind == TlpKind::kMemRead ? read_bar(bar, offset, data, length)
-                                                  : write_bar(bar, offset, data, length));
-      return;
-    }
+// The hot path: a request to the register BAR that was hit last. The general way gives it the same answer.
+Outcome Endpoint::memory_request(TlpKind kind, uint64_t address, std::byte* data, uint32_t length) {
+  const unsigned bar = decoder_.last();
+  if (((plain_register_bars_ >> bar) & 1) == 0 || !decoder_.last_claims(address, length) || length == 0 ||
+      ready_at_ns_ != 0) [[unlikely]] {
+    return Outcome::kPending;
   }
-  transport_any(payload, extension);
+  const uint64_t offset = decoder_.last_offset(address);
+  return kind == TlpKind::kMemRead ? read_bar(bar, offset, data, length) : write_bar(bar, offset, data, length);
 }
 
-void Endpoint::transport_any(tlm::tlm_generic_payload& payload, TlpExtension* extension) {
+void Endpoint::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time&) {
+  auto* extension = payload.get_extension<TlpExtension>();
   TlpKind kind = TlpKind::kMemRead;
   if (extension != nullptr) {
     kind = extension->kind;
@@ -61,18 +52,25 @@ void Endpoint::transport_any(tlm::tlm_generic_payload& payload, TlpExtension* ex
     payload.set_response_status(tlm::TLM_OK_RESPONSE);
     return;
   }
-  finish(payload, extension, kind, dispatch(kind, payload, extension));
+  const Outcome outcome = dispatch(kind, payload, extension);
+  if (outcome == Outcome::kSuccess || !is_read(kind)) {
+    complete(payload, extension, outcome);
+  } else {
+    complete_all_ones(payload, extension, outcome);
+  }
+  if (outcome == Outcome::kSuccess || absent_function(kind, extension)) return;
+  record_failure({.kind = kind,
+                  .requester = extension != nullptr ? extension->requester : Rid(),
+                  .completer = extension != nullptr ? extension->completer : Rid(),
+                  .address = payload.get_address(),
+                  .length = payload.get_data_length()},
+                 outcome);
 }
 
-void Endpoint::finish_badly(tlm::tlm_generic_payload& payload, TlpExtension* extension, TlpKind kind,
-                            Outcome outcome) {
-  if (is_read(kind)) {
-    complete_all_ones(payload, extension, outcome);
-  } else {
-    complete(payload, extension, outcome);
-  }
-  if (outcome == Outcome::kUnsupportedRequest) report_unsupported(is_posted(kind));
-  if (outcome == Outcome::kCompleterAbort && !is_posted(kind)) config_.set_status(cfg::kStatusSignaledTargetAbort);
+/// A configuration request to a function that does not exist: looking for functions is no error, so nobody records one.
+bool Endpoint::absent_function(TlpKind kind, const TlpExtension* extension) {
+  return (kind == TlpKind::kCfgRead0 || kind == TlpKind::kCfgWrite0) && extension != nullptr &&
+         extension->completer.function() != 0;
 }
 
 Outcome Endpoint::dispatch(TlpKind kind, tlm::tlm_generic_payload& payload, TlpExtension* extension) {
@@ -81,9 +79,10 @@ Outcome Endpoint::dispatch(TlpKind kind, tlm::tlm_generic_payload& payload, TlpE
   if (ready_at_ns_ != 0 && !ready()) [[unlikely]] {
     return is_config(kind) ? Outcome::kRequestRetry : Outcome::kUnsupportedRequest;
   }
+  if (d3_exit_at_ns_ != 0) settle_power();
   switch (kind) {
-    case TlpKind::kMemRead: return memory_request(payload, false);
-    case TlpKind::kMemWrite: return memory_request(payload, true);
+    case TlpKind::kMemRead: return memory_payload(payload, false);
+    case TlpKind::kMemWrite: return memory_payload(payload, true);
     case TlpKind::kIoRead: return io_request(payload, false);
     case TlpKind::kIoWrite: return io_request(payload, true);
     case TlpKind::kCfgRead0: return config_request(payload, extension, false);
@@ -95,17 +94,30 @@ Outcome Endpoint::dispatch(TlpKind kind, tlm::tlm_generic_payload& payload, TlpE
   return Outcome::kUnsupportedRequest;
 }
 
-Outcome Endpoint::memory_request(tlm::tlm_generic_payload& payload, bool is_write) {
+Outcome Endpoint::memory_payload(tlm::tlm_generic_payload& payload, bool is_write) {
   const uint64_t address = payload.get_address();
   const uint32_t length = payload.get_data_length();
   const unsigned bar = decoder_.find_memory(address, length);
-  if (bar == BarDecoder::kMiss) [[unlikely]] return Outcome::kUnsupportedRequest;
+  if (bar == BarDecoder::kMiss) [[unlikely]] {
+    return decoder_.rom_claims(address, length) ? rom_request(payload, is_write) : Outcome::kUnsupportedRequest;
+  }
   const uint64_t offset = address - decoder_.address(bar);
   if (payload.get_byte_enable_ptr() != nullptr) [[unlikely]] {
     return access_enabled_bytes(bar, offset, payload, is_write);
   }
   auto* data = reinterpret_cast<std::byte*>(payload.get_data_ptr());
   return access_bar(bar, offset, data, length, is_write);
+}
+
+/// The expansion ROM: the image, then all-ones. Writes go nowhere, as with a flash that is not being programmed.
+Outcome Endpoint::rom_request(tlm::tlm_generic_payload& payload, bool is_write) {
+  const auto& image = declaration_.rom_image;
+  const uint64_t offset = payload.get_address() - decoder_.rom_address();
+  for (uint32_t i = 0; !is_write && i < payload.get_data_length(); ++i) {
+    if (!byte_enabled(payload, i)) continue;
+    payload.get_data_ptr()[i] = offset + i < image.size() ? std::to_integer<unsigned char>(image[offset + i]) : 0xff;
+  }
+  return Outcome::kSuccess;
 }
 
 Outcome Endpoint::io_request(tlm::tlm_generic_payload& payload, bool is_write) {
@@ -115,6 +127,9 @@ Outcome Endpoint::io_request(tlm::tlm_generic_payload& payload, bool is_write) {
 }
 
 Outcome Endpoint::config_request(tlm::tlm_generic_payload& payload, TlpExtension* extension, bool is_write) {
+  if (absent_function(is_write ? TlpKind::kCfgWrite0 : TlpKind::kCfgRead0, extension)) {
+    return Outcome::kUnsupportedRequest;
+  }
   const uint64_t address = payload.get_address();
   const uint32_t length = payload.get_data_length();
   if (length == 0 || length > kConfigAccessBytesMax || !in_range(address, length, kConfigBytes)) {
@@ -233,7 +248,9 @@ Outcome Endpoint::access_around_msix(unsigned bar, uint64_t offset, std::byte* d
 DirectMemory Endpoint::direct_memory(unsigned bar, uint64_t offset, uint64_t length) {
   if (bar >= kBarCount || length == 0 || ready_at_ns_ != 0 || !powered_) return {};
   DeviceMemory& memory = memory_[bar];
-  if (memory.data() == nullptr || !in_range(offset, length, memory.size())) return {};
+  // Of a resizable BAR there may be more memory than is visible.
+  const uint64_t visible = memory.data() != nullptr ? decoder_.declaration(bar).size_bytes : 0;
+  if (!in_range(offset, length, visible)) return {};
   if ((msix_bars_ >> bar) & 1) {
     if (bar == declaration_.msix_table_bar && table_region_.overlaps(offset, length)) return {};
     if (bar == declaration_.msix_pba_bar && pba_region_.overlaps(offset, length)) return {};
@@ -247,22 +264,6 @@ bool Endpoint::ready() {
   if (upstream_ != nullptr && upstream_->timeline().now().value < ready_at_ns_) return false;
   ready_at_ns_ = 0;
   return true;
-}
-
-void Endpoint::report_unsupported(bool posted) {
-  if (pcie_ == 0 || ready_at_ns_ != 0) return;
-  // A non-posted UR is an advisory non-fatal error: the requester deals with it (PCIe 6.0 s6.2.3.2.4.1).
-  RegisterFile& file = config_.file();
-  const uint16_t detected = posted ? pcie::kNonFatalDetected : pcie::kCorrectableDetected;
-  const uint32_t status = pcie_ + pcie::kDeviceStatus;
-  file.poke16(status, file.peek16(status) | pcie::kUnsupportedRequestDetected | detected);
-  if (aer_ == 0) return;
-  const uint32_t uncorrectable = aer_ + aer::kUncorrectableStatus;
-  file.poke32(uncorrectable, file.peek32(uncorrectable) | aer::kUnsupportedRequest);
-  if (!posted) {
-    const uint32_t correctable = aer_ + aer::kCorrectableStatus;
-    file.poke32(correctable, file.peek32(correctable) | aer::kAdvisoryNonFatal);
-  }
 }
 
 }  // namespace dartboard::model

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/inspect.h"
@@ -19,6 +20,7 @@
 #include "model/config_space.h"
 #include "model/device.h"
 #include "model/device_memory.h"
+#include "model/error_report.h"
 #include "model/msix.h"
 #include "model/tlp.h"
 
@@ -50,8 +52,16 @@ struct EndpointDeclaration {
   bool aer = true;                      ///< needs `pcie`
   bool vendor_capability = false;
   std::optional<uint64_t> serial_number;   ///< needs `pcie`
+  bool ats = false;                     ///< Address Translation Services: shown, cannot be enabled; needs `pcie`
+  bool vendor_extended = false;         ///< a vendor-specific extended capability; needs `pcie`
+
+  std::vector<std::byte> rom_image;     ///< what the expansion ROM holds; behind it reads all-ones
+  uint64_t rom_bytes = 0;               ///< of the ROM BAR, a power of two; 0: the least that holds the image
+  uint64_t rom_bar_bytes() const;       ///< the same with 0 worked out; 0: no ROM
 
   uint64_t reset_ready_ns = 0;          ///< configuration requests are answered RRS this long after FLR or hot reset
+  std::optional<uint64_t> flr_ready_ns; ///< after FLR, if that differs from `reset_ready_ns`
+  uint64_t d3_exit_ns = 0;              ///< time that the return from D3hot takes
   bool memory_decode_ungated = false;   ///< memory BARs answer whatever Command says (some recorded devices did)
 
   /// Whether such a function can exist. The sentence names the property and what was expected.
@@ -68,9 +78,12 @@ class Endpoint : public PcieDevice, private MessageSender {
 
   void attach(Upstream* upstream) override;
   void b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) override;
+  Outcome memory_request(TlpKind kind, uint64_t address, std::byte* data, uint32_t length) override;
   void reset(ResetKind kind) override;
   DirectMemory direct_memory(unsigned bar, uint64_t offset, uint64_t length) override;
   void inspect(InspectNode& node) const override;
+  void record_failure(const RequestInfo& request, Outcome outcome) override;
+  void record_link_error(PcieError error, const TlpHeader& header) override;
 
   const EndpointDeclaration& declaration() const { return declaration_; }
   const ConfigSpace& config() const { return config_; }
@@ -126,38 +139,37 @@ class Endpoint : public PcieDevice, private MessageSender {
   };
 
   void build_config();
-  void transport_any(tlm::tlm_generic_payload& payload, TlpExtension* extension);
-  void finish(tlm::tlm_generic_payload& payload, TlpExtension* extension, TlpKind kind, Outcome outcome) {
-    if (outcome == Outcome::kSuccess) [[likely]] {
-      complete(payload, extension, outcome);
-    } else {
-      finish_badly(payload, extension, kind, outcome);
-    }
-  }
-  void finish_badly(tlm::tlm_generic_payload& payload, TlpExtension* extension, TlpKind kind, Outcome outcome);
+  void build_resizable_bars();
   Outcome dispatch(TlpKind kind, tlm::tlm_generic_payload& payload, TlpExtension* extension);
-  Outcome memory_request(tlm::tlm_generic_payload& payload, bool is_write);
+  Outcome memory_payload(tlm::tlm_generic_payload& payload, bool is_write);
   Outcome io_request(tlm::tlm_generic_payload& payload, bool is_write);
   Outcome config_request(tlm::tlm_generic_payload& payload, TlpExtension* extension, bool is_write);
   Outcome access_enabled_bytes(unsigned bar, uint64_t offset, tlm::tlm_generic_payload& payload, bool is_write);
   Outcome access_bar(unsigned bar, uint64_t offset, std::byte* data, uint32_t length, bool is_write);
   Outcome access_around_msix(unsigned bar, uint64_t offset, std::byte* data, uint32_t length, bool is_write);
   Outcome access_plain(unsigned bar, uint64_t offset, std::byte* data, uint32_t length, bool is_write);
+  Outcome rom_request(tlm::tlm_generic_payload& payload, bool is_write);
   bool ready();
-  void report_unsupported(bool posted);
+  static bool absent_function(TlpKind kind, const TlpExtension* extension);
 
   Outcome dma(TlpKind kind, Iova address, std::byte* data, uint64_t length);
-  void record_dma_failure(Outcome outcome);
+  void record_dma_failure(TlpKind kind, Iova address, uint32_t length, Outcome outcome);
+  void report_error(PcieError error, const TlpHeader* header, bool advisory);
   void send_message(uint64_t address, uint32_t data) override;
   void raise_msi(uint32_t vector);
   void send_pending_msi();
 
   void refresh();
   void drive_intx();
+  void apply_bar_sizes();
+  void leave_d3hot();
+  void settle_power();
+  uint64_t ready_window_ns(ResetKind kind) const;
   static void after_header_write(void* owner, const RegisterWrite& write);
   static void after_power_write(void* owner, const RegisterWrite& write);
   static void after_device_control_write(void* owner, const RegisterWrite& write);
   static void after_interrupt_write(void* owner, const RegisterWrite& write);
+  static void after_bar_size_write(void* owner, const RegisterWrite& write);
 
   // Hot first.
   BarDecoder decoder_;
@@ -171,6 +183,8 @@ class Endpoint : public PcieDevice, private MessageSender {
   bool intx_line_ = false;
   bool in_dma_ = false;
   bool in_message_ = false;
+  uint16_t payload_bytes_ = 128;              ///< Max_Payload_Size and Max_Read_Request_Size of Device Control
+  uint16_t read_request_bytes_ = 512;
   Rid rid_;
   Upstream* upstream_ = nullptr;
   std::array<DeviceMemory, kBarCount> memory_;
@@ -187,6 +201,8 @@ class Endpoint : public PcieDevice, private MessageSender {
   uint32_t msix_cap_ = 0;
   uint32_t pcie_ = 0;
   uint32_t aer_ = 0;
+  uint32_t rebar_ = 0;
+  uint64_t d3_exit_at_ns_ = 0;                ///< 0: no return from D3hot is under way
   uint32_t message_data_ = 0;
   Tlp message_tlp_;
 };

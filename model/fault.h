@@ -73,6 +73,9 @@ inline FaultInjector* fault_injector = nullptr;
 /// The process's injector; null (the normal state) means that nothing ever fails by itself.
 inline void install_faults(FaultInjector* injector) { detail::fault_injector = injector; }
 
+/// Whether anything can fail by itself. A hot path with many sites asks once and takes a slower way that has them all.
+inline bool faults_installed() { return detail::fault_injector != nullptr; }
+
 /// A fault site. False in every normal run.
 inline bool fault(FaultKind kind, uint64_t key = 0) {
   FaultInjector* const injector = detail::fault_injector;

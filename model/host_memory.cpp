@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "model/fault.h"
+
 namespace dartboard::model {
 
 namespace {
@@ -85,6 +87,7 @@ HostMemory::~HostMemory() {
 Hpa HostMemory::take(uint64_t bytes, uint64_t align, bool kernel_owned) {
   assert(is_power_of_two(align) && align >= kFrameBytes);
   if (bytes == 0 || units_for(bytes) > units_.units() || frame_count_ == 0) return Hpa(0);
+  if (fault(FaultKind::kResourceNoMemory, bytes)) return Hpa(0);
   // The base of the physical address space is aligned to 32 GiB; a larger alignment cannot be had.
   const uint64_t align_units = std::max<uint64_t>(align / kWiringBytes, 1);
   if (kHostMemoryBase.value % align != 0 || align_units > units_.units()) return Hpa(0);

@@ -3,11 +3,14 @@
 
 #include <fmt/format.h>
 
+#include "model/fault.h"
+
 namespace dartboard::model {
 
 void Link::update(bool tell) {
   const bool was_up = up_;
-  up_ = present_ && !lost_ && holds_ == 0;
+  // A link that does not train stays down until somebody tries again.
+  up_ = present_ && !lost_ && holds_ == 0 && (was_up || !fault(FaultKind::kLinkTrainingTimeout));
   if (was_up == up_ || !tell) return;
   if (!up_) ++losses_;
   owner_.link_changed(up_);
@@ -43,16 +46,16 @@ void Link::reset() {
   lost_ = false;
   holds_ = 0;
   losses_ = 0;
-  update(false);
+  up_ = present_;
 }
 
 void Link::inspect(InspectNode& node) const {
   node.value = up_ ? "up" : "down";
   node.child("device", present_ ? "present" : "none");
   node.child("lost", lost_ ? "yes" : "no");
-  node.child("held by", fmt::format("{}{}{}{}", (holds_ & kHotReset) != 0 ? "hot reset " : "",
+  node.child("held by", fmt::format("{}{}{}{}{}", (holds_ & kHotReset) != 0 ? "hot reset " : "",
                                     (holds_ & kPerst) != 0 ? "PERST " : "", (holds_ & kDisabled) != 0 ? "disable " : "",
-                                    holds_ == 0 ? "nobody" : ""));
+                                    (holds_ & kTraining) != 0 ? "training " : "", holds_ == 0 ? "nobody" : ""));
   node.child("losses", fmt::format("{}", losses_));
 }
 

@@ -23,8 +23,8 @@ class LinkOwner {
 
 class Link {
  public:
-  /// What software can hold the link down with; independent of each other.
-  enum Hold : uint8_t { kHotReset = 1, kPerst = 2, kDisabled = 4 };
+  /// What holds the link down without its being lost; independent of each other. All but training are software's.
+  enum Hold : uint8_t { kHotReset = 1, kPerst = 2, kDisabled = 4, kTraining = 8 };
 
   explicit Link(LinkOwner& owner) : owner_(owner) {}
 

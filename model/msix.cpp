@@ -106,8 +106,10 @@ void MsixTable::after_control_write(void* owner, const RegisterWrite& write) {
 
 void MsixTable::reset(ResetKind kind) {
   file_.reset(kind);
-  std::fill(pending_.begin(), pending_.end(), 0);
-  pending_count_ = 0;
+  if (resets(kind, ResetState::kMsixPending)) {
+    std::fill(pending_.begin(), pending_.end(), 0);
+    pending_count_ = 0;
+  }
   enabled_ = open_ = false;
 }
 

@@ -61,6 +61,10 @@ class MsixTable {
 
   /// The device wants vector `vector`: sent, or pending. Nothing happens if MSI-X is off or there is no such vector.
   void raise(uint32_t vector);
+  /// A device that ignores the enable and every mask (a fault).
+  void send_regardless(uint32_t vector) {
+    if (vector < vectors_) send(vector);
+  }
   bool pending(uint32_t vector) const;
   bool masked(uint32_t vector) const;
 

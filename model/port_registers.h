@@ -29,6 +29,10 @@ inline constexpr unsigned kRidToSidEntriesMax = 64;
 
 // INTSTAT
 inline constexpr uint32_t kIntA = 1u << 0;                ///< to bit 3, INTD: levels
+inline constexpr uint32_t kAerCorrectable = 1u << 4;      ///< which of the four AER bits means what is not documented
+inline constexpr uint32_t kAerNonFatal = 1u << 5;
+inline constexpr uint32_t kAerFatal = 1u << 6;
+inline constexpr uint32_t kBandwidthManagement = 1u << 11;
 inline constexpr uint32_t kLinkUp = 1u << 12;
 inline constexpr uint32_t kLinkDown = 1u << 14;
 inline constexpr uint32_t kAddressOverflow = 1u << 17;    ///< REQADDR_GT32

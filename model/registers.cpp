@@ -24,16 +24,6 @@ std::string_view to_string(Access access) {
   return "?";
 }
 
-std::string_view to_string(ResetClass reset_class) {
-  switch (reset_class) {
-    case ResetClass::kEvery: return "every reset";
-    case ResetClass::kSurvivesFlr: return "survives FLR";
-    case ResetClass::kSticky: return "sticky";
-    case ResetClass::kHwInit: return "HwInit";
-  }
-  return "?";
-}
-
 RegisterFile::RegisterFile(uint32_t bytes) : size_(static_cast<uint32_t>(round_up(bytes, 4))) {
   for (auto* bytes_of : {&value_, &write_mask_, &w1c_mask_, &reset_value_}) bytes_of->assign(size_, 0);
   for (auto& mask : class_mask_) mask.assign(size_, 0);

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "base/inspect.h"
-#include "model/observer.h"
+#include "model/reset_matrix.h"
 
 namespace dartboard::model {
 
@@ -33,28 +33,6 @@ enum class Access : uint8_t {
 };
 inline constexpr unsigned kAccessCount = 9;
 std::string_view to_string(Access access);
-
-/// Which resets bring a field back to its reset value. See resets().
-enum class ResetClass : uint8_t {
-  kEvery,        ///< every reset
-  kSurvivesFlr,  ///< not by function level reset and D3hot->D0 (PCIe 6.0 s6.6.2 lists them)
-  kSticky,       ///< only by a fundamental reset: power-on or PERST
-  kHwInit,       ///< only by power-on
-};
-inline constexpr unsigned kResetClassCount = 4;
-std::string_view to_string(ResetClass reset_class);
-
-/// The reset matrix: does `kind` reset a field of `reset_class`?
-/// Link down resets a downstream function like a hot reset (PCIe 6.0 s2.9.1, s6.6.1).
-constexpr bool resets(ResetKind kind, ResetClass reset_class) {
-  switch (reset_class) {
-    case ResetClass::kEvery: return true;
-    case ResetClass::kSurvivesFlr: return kind != ResetKind::kFlr && kind != ResetKind::kD3ToD0;
-    case ResetClass::kSticky: return kind == ResetKind::kPowerOn || kind == ResetKind::kPerst;
-    case ResetClass::kHwInit: return kind == ResetKind::kPowerOn;
-  }
-  return true;
-}
 
 /// Bits hi..lo of a register. Sticky accesses and HwInit imply their reset class; see reset_class_of().
 struct FieldDecl {

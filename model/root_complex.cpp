@@ -1,5 +1,7 @@
-// model/root_complex.cpp - the CPU's side of the root complex, resets and the slot. DMA is in
-// root_complex_upstream.cpp.
+// model/root_complex.cpp - the CPU's side of the root complex: memory, configuration and register requests.
+//
+// Resets, link and slot are in root_complex_slot.cpp, DMA in root_complex_upstream.cpp, writes that are held back in
+// root_complex_posted.cpp, everything that only happens with faults in root_complex_faults.cpp.
 #include "model/root_complex.h"
 
 #include <algorithm>
@@ -7,6 +9,8 @@
 #include <cstring>
 
 #include <fmt/format.h>
+
+#include "model/fault.h"
 
 namespace dartboard::model {
 
@@ -42,7 +46,7 @@ RootComplex::RootComplex(sc_core::sc_module_name module_name, unsigned index, Ti
       link_(*this),
       msi_(index, port_),
       dart_(index, timeline, memory) {
-  cpu.register_b_transport(this, &RootComplex::cpu_transport);
+  cpu.bind(cpu_side_);
   configure(RootComplexConfig(), nullptr, nullptr);
   reset();
 }
@@ -55,114 +59,31 @@ void RootComplex::configure(const RootComplexConfig& config, Observer* observer,
   observer_ = observer;
   sink_ = sink;
   inbound_limit_ = low_bits(config.inbound_address_bits);
+  dma_ns_per_kib_ = config.dma_ns_per_kib;
   port_.configure(config.rid_to_sid_entries);
   msi_.configure(observer, sink);
   dart_.configure(config.dart, observer, sink);
 }
 
-void RootComplex::reset() {
-  port_.reset();
-  root_port_.reset();
-  msi_.reset();
-  dart_.reset();
-  link_.reset();
-  if (device_ != nullptr) {
-    reset_device(ResetKind::kPowerOn);
-    port_.raise(port_reg::kLinkUp);  // it trained
-  }
-  show_link();
-}
-
-// The slot ------------------------------------------------------------------------------------------------------------
-
-void RootComplex::plug(PcieDevice* device) {
-  if (device == device_) return;
-  if (device_ != nullptr) {
-    PcieDevice* gone = device_;
-    link_.set_present(false);
-    device_ = nullptr;
-    gone->attach(nullptr);
-  }
-  if (device == nullptr) return;
-  device_ = device;
-  device_->attach(this);
-  reset_device(ResetKind::kPowerOn);
-  link_.set_present(true);
-  show_link();
-}
-
-void RootComplex::reset_device(ResetKind kind) {
-  drop_intx();
-  if (observer_ != nullptr) observer_->on_reset(static_cast<uint8_t>(index_), kind);
-  if (device_ != nullptr) device_->reset(kind);
-}
-
-/// INTx are virtual wires of the link: they go with it (PCIe 6.0 s2.2.8.1).
-void RootComplex::drop_intx() {
-  for (unsigned pin = 0; pin < 4; ++pin) {
-    if (port_.set_intx(pin, false) && sink_ != nullptr) sink_->on_intx(index_, pin, false);
-  }
-}
-
-void RootComplex::set_intx(unsigned pin, bool asserted) {
-  if (pin >= 4 || (asserted && !link_.up())) return;
-  if (port_.set_intx(pin, asserted) && sink_ != nullptr) sink_->on_intx(index_, pin, asserted);
-}
-
-void RootComplex::show_link() {
-  root_port_.set_link_active(link_.up());
-  port_.set_link_up(link_.up());
-}
-
-void RootComplex::link_changed(bool up) {
-  show_link();
-  port_.raise(up ? port_reg::kLinkUp : port_reg::kLinkDown);
-  if (observer_ != nullptr) observer_->on_link(static_cast<uint8_t>(index_), up);
-  // A function behind a link that went down is reset like by a hot reset (PCIe 6.0 s2.9.1). One that was pulled out
-  // has no state to keep either.
-  if (!up) reset_device(ResetKind::kLinkDown);
-  if (sink_ != nullptr) sink_->on_link_change(index_, up);
-}
-
-/// Setting the bit takes the link into hot reset; the device leaves it, reset, when the bit is cleared
-/// (PCIe 6.0 s7.5.1.3.13, s6.6.1).
-void RootComplex::secondary_reset(bool asserted) {
-  if (asserted) {
-    link_.hold(Link::kHotReset);
-  } else {
-    if (link_.present()) reset_device(ResetKind::kHotReset);
-    link_.let_go(Link::kHotReset);
-  }
-  show_link();
-}
-
-void RootComplex::perst_changed(bool asserted) {
-  if (asserted) {
-    link_.hold(Link::kPerst);
-  } else {
-    if (link_.present()) reset_device(ResetKind::kPerst);
-    link_.let_go(Link::kPerst);
-  }
-  show_link();
-}
-
-void RootComplex::link_disabled(bool disabled) {
-  if (disabled) {
-    link_.hold(Link::kDisabled);
-    if (link_.present()) reset_device(ResetKind::kLinkDown);
-  } else {
-    link_.let_go(Link::kDisabled);
-  }
-  show_link();
-}
-
 // From the CPU --------------------------------------------------------------------------------------------------------
 
+void RootComplex::CpuSide::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
+  if (payload.get_address() >= kMmioBase) [[likely]] {
+    root_.memory_request(payload, delay);
+  } else {
+    root_.cpu_transport(payload, delay);
+  }
+}
+
+/// An initiator of the approximately timed kind gets its answer at once (IEEE 1666 s11.2.2.7, early completion).
+tlm::tlm_sync_enum RootComplex::CpuSide::nb_transport_fw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
+                                                         sc_core::sc_time& delay) {
+  if (phase == tlm::BEGIN_REQ) b_transport(payload, delay);
+  return tlm::TLM_COMPLETED;
+}
+
 void RootComplex::cpu_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
-  const uint64_t address = payload.get_address();
-  if (address >= kMmioBase) [[likely]] {
-    memory_request(payload, delay);
-  } else if (address < kEcamBase + kEcamBytes) {
+  if (payload.get_address() < kEcamBase + kEcamBytes) {
     config_request(payload, delay);
   } else {
     register_request(payload);
@@ -170,33 +91,80 @@ void RootComplex::cpu_transport(tlm::tlm_generic_payload& payload, sc_core::sc_t
 }
 
 void RootComplex::memory_request(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
+  const uint64_t address = payload.get_address() - kMmioBase;
+  const uint32_t length = payload.get_data_length();
+  const TlpKind kind = payload.is_read() ? TlpKind::kMemRead : TlpKind::kMemWrite;
+  timeline_.advance(kind == TlpKind::kMemRead ? config_.mmio_read_latency_ns : config_.mmio_write_latency_ns);
+
+  Outcome outcome = Outcome::kPending;
+  if (open_ && root_port_.claims(address, length) && !faults_installed() && payload.get_byte_enable_ptr() == nullptr &&
+      payload.get_streaming_width() >= length) [[likely]] {
+    outcome = device_->memory_request(kind, address, reinterpret_cast<std::byte*>(payload.get_data_ptr()), length);
+  }
+  TlpExtension* const extension = payload.get_extension<TlpExtension>();
+  if (outcome == Outcome::kSuccess) [[likely]] {
+    complete(payload, extension, outcome);
+  } else {
+    outcome = memory_request_slow(payload, extension, delay, kind, outcome);
+  }
+  if (observer_ != nullptr) tell(payload, kind, outcome, Direction::kDownstream, kRootPortRid, address, 1);
+}
+
+/// The same for a request that failed, or that does not simply go to the device (kPending).
+Outcome RootComplex::memory_request_slow(tlm::tlm_generic_payload& payload, TlpExtension* extension,
+                                         sc_core::sc_time& delay, TlpKind kind, Outcome outcome) {
   const uint64_t cpu_address = payload.get_address();
-  const uint64_t address = cpu_address - kMmioBase;
-  const bool reading = payload.is_read();
-  TlpExtension* extension = payload.get_extension<TlpExtension>();
-  const TlpKind kind = reading ? TlpKind::kMemRead : TlpKind::kMemWrite;
+  const RequestInfo request{.kind = kind,
+                            .requester = kRootPortRid,
+                            .completer = Rid(root_port_.secondary_bus(), 0, 0),
+                            .address = cpu_address - kMmioBase,
+                            .length = payload.get_data_length()};
   if (extension != nullptr) {
     extension->kind = kind;
     extension->requester = kRootPortRid;
   }
-  timeline_.advance(reading ? config_.mmio_read_latency_ns : config_.mmio_write_latency_ns);
-
-  Outcome outcome;
-  if (!link_.up()) [[unlikely]] {
+  if (outcome != Outcome::kPending) {
+    if (device_ != nullptr) device_->record_failure(request, outcome);
+    settle(request, outcome);
+  } else if (!link_.up()) {
     outcome = Outcome::kLinkDown;
-  } else if (!root_port_.claims(address, payload.get_data_length())) [[unlikely]] {
+  } else if (!root_port_.claims(request.address, request.length)) {
     outcome = Outcome::kUnsupportedRequest;  // nobody on the chip claims it: master abort
+  } else if (!is_read(kind) && hold_write(payload, request)) {
+    outcome = Outcome::kSuccess;
   } else {
-    payload.set_address(address);
-    outcome = to_device(payload, extension, delay);
+    if (is_read(kind)) push_writes();  // a read pushes the writes before it
+    payload.set_address(request.address);
+    if (faults_installed()) {
+      outcome = faulty_request(payload, extension, delay, request);
+    } else {
+      // While the way is open the device has been asked the short way already.
+      outcome = open_ ? to_device(payload, extension, delay) : device_request(payload, extension, delay, request);
+    }
     payload.set_address(cpu_address);
+    if (outcome != Outcome::kSuccess) settle(request, outcome);
   }
-  if (outcome == Outcome::kSuccess) [[likely]] {
+  if (outcome == Outcome::kSuccess) {
     complete(payload, extension, outcome);
   } else {
     complete_all_ones(payload, extension, outcome);
   }
-  if (observer_ != nullptr) tell(payload, kind, outcome, Direction::kDownstream, kRootPortRid, address, 1);
+  return outcome;
+}
+
+/// A request to the device by the way that it takes. `payload` holds the bus address, or the configuration offset.
+Outcome RootComplex::device_request(tlm::tlm_generic_payload& payload, TlpExtension* extension,
+                                    sc_core::sc_time& delay, const RequestInfo& request) {
+  if (!is_config(request.kind) && payload.get_byte_enable_ptr() == nullptr &&
+      payload.get_streaming_width() >= request.length) {
+    auto* data = reinterpret_cast<std::byte*>(payload.get_data_ptr());
+    const Outcome outcome = device_->memory_request(request.kind, request.address, data, request.length);
+    if (outcome != Outcome::kPending) {
+      if (outcome != Outcome::kSuccess && device_ != nullptr) device_->record_failure(request, outcome);
+      return outcome;
+    }
+  }
+  return to_device(payload, extension, delay);
 }
 
 /// Hands a request to the device and says how it ended, whatever the device did to the payload.
@@ -205,37 +173,43 @@ Outcome RootComplex::to_device(tlm::tlm_generic_payload& payload, TlpExtension* 
   if (extension != nullptr) extension->outcome = Outcome::kPending;
   const bool posted = payload.is_write() && (extension == nullptr || is_posted(extension->kind));
   device_->b_transport(payload, delay);
-  Outcome outcome = extension != nullptr ? extension->outcome : Outcome::kPending;
-  if (outcome == Outcome::kSuccess) [[likely]]
-    return outcome;
-  if (outcome == Outcome::kPending) {
-    // A plain TLM target answers with the response alone.
-    switch (payload.get_response_status()) {
-      case tlm::TLM_OK_RESPONSE: outcome = Outcome::kSuccess; break;
-      case tlm::TLM_ADDRESS_ERROR_RESPONSE: outcome = Outcome::kUnsupportedRequest; break;
-      case tlm::TLM_INCOMPLETE_RESPONSE:
-        outcome = posted ? Outcome::kSuccess : Outcome::kCompletionTimeout;  // a posted request has no completion
-        break;
-      default: outcome = Outcome::kCompleterAbort; break;
-    }
+  const Outcome outcome = extension != nullptr ? extension->outcome : Outcome::kPending;
+  if (outcome != Outcome::kPending) return outcome;
+  // A plain TLM target answers with the response alone.
+  switch (payload.get_response_status()) {
+    case tlm::TLM_OK_RESPONSE: return Outcome::kSuccess;
+    case tlm::TLM_ADDRESS_ERROR_RESPONSE: return Outcome::kUnsupportedRequest;
+    case tlm::TLM_INCOMPLETE_RESPONSE:
+      return posted ? Outcome::kSuccess : Outcome::kCompletionTimeout;  // a posted request has no completion
+    default: return Outcome::kCompleterAbort;
   }
-  if (outcome == Outcome::kSuccess) [[likely]]
-    return outcome;
+}
+
+/// The marks that a failed request leaves in the root complex, its requester, and the time a missing completion takes.
+void RootComplex::settle(const RequestInfo& request, Outcome outcome) {
+  if (is_posted(request.kind)) return;  // it has no completion: nobody up here learns of it
   switch (outcome) {
-    case Outcome::kCompletionTimeout:
+    case Outcome::kCompletionTimeout: {
       timeline_.advance(config_.completion_timeout_ns);
       port_.raise(port_reg::kCompletionTimeout);
+      const TlpHeader header = request_header(request);
+      root_port_.report(PcieError::kCompletionTimeout, &header);
       break;
+    }
     case Outcome::kCompleterAbort:
       port_.raise(port_reg::kCompleterAbort);
       root_port_.set_secondary_status(bridge::kReceivedTargetAbort);
       break;
-    case Outcome::kUnsupportedRequest:
-      if (!posted) root_port_.set_secondary_status(bridge::kReceivedMasterAbort);
+    case Outcome::kUnsupportedRequest: root_port_.set_secondary_status(bridge::kReceivedMasterAbort); break;
+    case Outcome::kPoisoned: {
+      root_port_.set_secondary_status(bridge::kDetectedParityError);
+      if (root_port_.parity_response()) root_port_.set_secondary_status(bridge::kMasterDataParityError);
+      const TlpHeader header = completion_header(request, request.completer, CompletionStatus::kSuccess, true);
+      root_port_.report(PcieError::kPoisoned, &header);
       break;
+    }
     default: break;
   }
-  return outcome;
 }
 
 void RootComplex::tell(const tlm::tlm_generic_payload& payload, TlpKind kind, Outcome outcome, Direction direction,
@@ -267,31 +241,44 @@ void RootComplex::config_request(tlm::tlm_generic_payload& payload, sc_core::sc_
   TlpExtension* extension = payload.get_extension<TlpExtension>();
   timeline_.advance(config_.cfg_latency_ns);
 
-  const bool shape_ok =
-      (length == 1 || length == 2 || length == 4) && offset % length == 0 && payload.get_byte_enable_ptr() == nullptr;
+  const bool shape_ok = (length == 1 || length == 2 || length == 4) && offset % length == 0 &&
+                        (payload.get_byte_enable_ptr() == nullptr || payload.get_byte_enable_length() != 0);
   const ConfigRoute route = shape_ok ? root_port_.route(bus, device, function) : ConfigRoute::kNobody;
   if (route == ConfigRoute::kRootPort) {
     own_config(payload, extension, offset);
     return;
   }
 
-  const TlpKind kind = reading ? TlpKind::kCfgRead0 : TlpKind::kCfgWrite0;
+  TlpKind kind = reading ? TlpKind::kCfgRead0 : TlpKind::kCfgWrite0;
+  if (route == ConfigRoute::kBehind) kind = reading ? TlpKind::kCfgRead1 : TlpKind::kCfgWrite1;
   Outcome outcome = Outcome::kUnsupportedRequest;
-  if (route == ConfigRoute::kDevice) {
-    const Rid completer(bus, device, function);
+  if (route != ConfigRoute::kNobody) {
+    const RequestInfo request{.kind = kind,
+                              .requester = kRootPortRid,
+                              .completer = Rid(bus, device, function),
+                              .address = offset,
+                              .length = length};
+    push_writes();
     if (!link_.up()) {
       outcome = Outcome::kLinkDown;
+    } else if (retry_forever_) {
+      outcome = Outcome::kRequestRetry;
     } else if (extension != nullptr) {
       extension->kind = kind;
       extension->requester = kRootPortRid;
-      extension->completer = completer;
+      extension->completer = request.completer;
       payload.set_address(offset);
-      outcome = to_device(payload, extension, delay);
+      outcome = faults_installed() ? faulty_request(payload, extension, delay, request)
+                                  : to_device(payload, extension, delay);
       payload.set_address(address);
     } else {
-      own_request_.request(kind, kRootPortRid, offset, payload.get_data_ptr(), length, completer);
-      outcome = to_device(own_request_, &own_request_.extension(), delay);
+      own_request_.request(kind, kRootPortRid, offset, payload.get_data_ptr(), length, request.completer);
+      own_request_.set_byte_enable_ptr(payload.get_byte_enable_ptr());
+      own_request_.set_byte_enable_length(payload.get_byte_enable_length());
+      outcome = faults_installed() ? faulty_request(own_request_, &own_request_.extension(), delay, request)
+                                  : to_device(own_request_, &own_request_.extension(), delay);
     }
+    if (outcome != Outcome::kSuccess) settle(request, outcome);
   }
   if (outcome == Outcome::kSuccess) [[likely]] {
     complete(payload, extension, outcome);
@@ -309,13 +296,21 @@ void RootComplex::config_request(tlm::tlm_generic_payload& payload, sc_core::sc_
 /// The root port's own registers: no packet travels.
 void RootComplex::own_config(tlm::tlm_generic_payload& payload, TlpExtension* extension, uint32_t offset) {
   const uint32_t length = payload.get_data_length();
+  unsigned char* data = payload.get_data_ptr();
+  const unsigned char* enables = payload.get_byte_enable_ptr();
+  uint8_t enabled = 0xff;
+  for (uint32_t i = 0; enables != nullptr && i < length; ++i) {
+    if (enables[i % payload.get_byte_enable_length()] != TLM_BYTE_ENABLED) enabled &= static_cast<uint8_t>(~(1u << i));
+  }
   uint64_t value = 0;
   if (payload.is_read()) {
     value = root_port_.config_read(offset, length);
-    std::memcpy(payload.get_data_ptr(), &value, length);
+    for (uint32_t i = 0; i < length; ++i) {
+      if ((enabled >> i) & 1) data[i] = static_cast<unsigned char>(value >> (8 * i));
+    }
   } else {
-    std::memcpy(&value, payload.get_data_ptr(), length);
-    root_port_.config_write(offset, value, length);
+    std::memcpy(&value, data, length);
+    root_port_.config_write(offset, value, length, enabled);
   }
   complete(payload, extension, Outcome::kSuccess);
 }
@@ -359,7 +354,7 @@ uint32_t RootComplex::config_of_device(uint32_t offset) {
 }
 
 DirectMemory RootComplex::direct_memory(uint64_t bus_address, uint64_t length) {
-  if (length == 0 || !link_.up() || !root_port_.claims(bus_address, length)) return {};
+  if (length == 0 || !link_.up() || retry_forever_ || !root_port_.claims(bus_address, length)) return {};
   if ((config_of_device(cfg::kCommand) & cfg::kCommandMemory) == 0) return {};
   for (unsigned bar = 0; bar < 6; ++bar) {
     const uint32_t low = config_of_device(cfg::kBar0 + 4 * bar);
@@ -378,6 +373,7 @@ void RootComplex::inspect(InspectNode& node) const {
   link_.inspect(node.child("link"));
   InspectNode& slot = node.child("slot", device_ != nullptr ? std::string(device_->kind()) : "empty");
   if (device_ != nullptr) device_->inspect(slot);
+  node.child("posted writes", fmt::format("{}", posted_.count()), "held on their way to the device");
   root_port_.inspect(node.child("root port"));
   port_.inspect(node.child("port registers"));
   msi_.inspect(node.child("msi"));

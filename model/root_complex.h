@@ -20,7 +20,7 @@
 #include <cstdint>
 
 #include <systemc>
-#include <tlm_utils/simple_target_socket.h>
+#include <tlm>
 
 #include "base/inspect.h"
 #include "base/types.h"
@@ -31,6 +31,7 @@
 #include "model/msi.h"
 #include "model/observer.h"
 #include "model/port_registers.h"
+#include "model/posted_writes.h"
 #include "model/root_port.h"
 #include "model/timeline.h"
 
@@ -53,6 +54,9 @@ struct RootComplexConfig {
   uint64_t dma_ns_per_kib = 0;          ///< link time of DMA, per KiB
   unsigned rid_to_sid_entries = 16;     ///< RID2SID table (t602x: 16); at most 64
   uint64_t completion_timeout_ns = 50 * kNsPerMs;   ///< of a request that the device never answers
+  uint64_t link_training_ns = 0;        ///< between the end of a reset or disable and the link's being up
+  bool reorder_posted_writes = false;   ///< writes through the prefetchable window arrive late (model/posted_writes.h)
+  uint64_t posted_write_hold_ns = 1000; ///< at most this late
 };
 
 /// What is wrong with a configuration as one clause, or empty.
@@ -67,6 +71,8 @@ class PlatformSink {
   virtual void on_link_change(unsigned root, bool up) = 0;
   /// REQADDR_GT32: fatal on M1-class Thunderbolt ports.
   virtual void on_address_overflow(unsigned root, Rid requester, uint64_t address) = 0;
+  /// An error was counted in the root port's Root Error Status. `error.interrupt`: its AER interrupt was raised.
+  virtual void on_root_error(unsigned root, const RootError& error) { (void)root, (void)error; }
 
  protected:
   ~PlatformSink() = default;
@@ -78,7 +84,7 @@ class RootComplex final : public sc_core::sc_module,
                           private PortOwner,
                           private RootPortOwner {
  public:
-  tlm_utils::simple_target_socket<RootComplex> cpu;   ///< bound by the machine
+  tlm::tlm_target_socket<> cpu;   ///< bound by the machine
 
   RootComplex(sc_core::sc_module_name name, unsigned index, Timeline& timeline, HostMemory& memory);
   ~RootComplex() override;
@@ -114,13 +120,30 @@ class RootComplex final : public sc_core::sc_module,
   void inspect(InspectNode& node) const;
 
  private:
-  // From the CPU.
+  // From the CPU. The convenience sockets of tlm_utils cost as much again as the call itself, on every register access.
+  class CpuSide final : public tlm::tlm_fw_transport_if<> {
+   public:
+    explicit CpuSide(RootComplex& root) : root_(root) {}
+    void b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) override;
+    tlm::tlm_sync_enum nb_transport_fw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
+                                       sc_core::sc_time& delay) override;
+    bool get_direct_mem_ptr(tlm::tlm_generic_payload&, tlm::tlm_dmi&) override { return false; }
+    unsigned transport_dbg(tlm::tlm_generic_payload&) override { return 0; }
+
+   private:
+    RootComplex& root_;
+  };
   void cpu_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
   void memory_request(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
   void config_request(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
   void own_config(tlm::tlm_generic_payload& payload, TlpExtension* extension, uint32_t offset);
   void register_request(tlm::tlm_generic_payload& payload);
+  Outcome memory_request_slow(tlm::tlm_generic_payload& payload, TlpExtension* extension, sc_core::sc_time& delay,
+                              TlpKind kind, Outcome outcome);
   Outcome to_device(tlm::tlm_generic_payload& payload, TlpExtension* extension, sc_core::sc_time& delay);
+  void settle(const RequestInfo& request, Outcome outcome);
+  Outcome device_request(tlm::tlm_generic_payload& payload, TlpExtension* extension, sc_core::sc_time& delay,
+                         const RequestInfo& request);
   void tell(const tlm::tlm_generic_payload& payload, TlpKind kind, Outcome outcome, Direction direction, Rid requester,
             uint64_t address, uint32_t packets);
   uint32_t config_of_device(uint32_t offset);
@@ -133,15 +156,52 @@ class RootComplex final : public sc_core::sc_module,
   Outcome upstream(tlm::tlm_generic_payload& payload, TlpKind kind, Rid requester);
   Outcome masked_access(tlm::tlm_generic_payload& payload, Sid sid, Rid requester);
   void address_overflow(Rid requester, uint64_t address);
+  void record_refusal(const tlm::tlm_generic_payload& payload, TlpKind kind, Rid requester, Outcome outcome);
+  static RequestInfo info_of(const tlm::tlm_generic_payload& payload, TlpKind kind, Rid requester);
+  Outcome upstream_with_faults(tlm::tlm_generic_payload& payload, TlpKind kind, Rid requester,
+                               sc_core::sc_time& delay);
+  void send_error(ErrorMessage message, Rid source) override;
+
+  // Faults (root_complex_faults.cpp): the same paths with every site in them, taken while an injector is installed.
+  Outcome faulty_request(tlm::tlm_generic_payload& payload, TlpExtension* extension, sc_core::sc_time& delay,
+                         const RequestInfo& request);
+  Outcome faulty_completion(const RequestInfo& request);
+  Outcome faulty_upstream(tlm::tlm_generic_payload& payload, const RequestInfo& request, sc_core::sc_time& delay);
+  Outcome upstream_part(tlm::tlm_generic_payload& payload, const RequestInfo& request, uint64_t bytes);
+  void faulty_message(uint32_t data);
+  void late_message_expired() { msi_.deliver(late_message_); }
+  bool link_strikes(uint64_t key);
+  bool unplug_strikes(const RequestInfo& request, bool upstream);
+  uint64_t link_delays(uint64_t key);
+  void late_completion(const RequestInfo& request, bool upstream);
+  void late_timer_expired() { unexpected_completion(late_request_, late_upstream_); }
+  void unexpected_completion(const RequestInfo& request, bool upstream);
+
+  // Posted writes on their way (root_complex_posted.cpp).
+  bool hold_write(const tlm::tlm_generic_payload& payload, const RequestInfo& request);
+  void push_writes();
 
   // From link, port registers and root port.
   void link_changed(bool up) override;
   void perst_changed(bool asserted) override;
   void secondary_reset(bool asserted) override;
   void link_disabled(bool disabled) override;
+  void link_retrained() override;
+  void root_error(const RootError& error) override;
+  void release(Link::Hold hold, ResetKind kind);
   void show_link();
   void reset_device(ResetKind kind);
   void drop_intx();
+  void set_link_rate(unsigned speed, unsigned width);
+  void link_timer_expired();
+
+  /// Calls a member function when its time has come.
+  struct CallTimer final : Timer {
+    CallTimer(RootComplex& root_in, void (RootComplex::*call_in)()) : root(root_in), call(call_in) {}
+    void expire() override { (root.*call)(); }
+    RootComplex& root;
+    void (RootComplex::*call)();
+  };
 
   unsigned index_;
   Timeline& timeline_;
@@ -154,8 +214,21 @@ class RootComplex final : public sc_core::sc_module,
   Link link_;
   MsiController msi_;
   Dart dart_;
+  CpuSide cpu_side_{*this};
   Tlp own_request_;   // for configuration requests that came without an extension, and for direct_memory()
   uint64_t inbound_limit_ = 0;   // highest address the device may use
+  uint64_t dma_ns_per_kib_ = 0;  // at the link's rate now
+  bool open_ = false;            // link up, and writes need not be held: a request can simply go to the device
+  bool retry_forever_ = false;   // a fault: configuration requests are answered RRS until a conventional reset
+  CallTimer link_timer_{*this, &RootComplex::link_timer_expired};
+  CallTimer late_timer_{*this, &RootComplex::late_timer_expired};
+  CallTimer push_timer_{*this, &RootComplex::push_writes};
+  CallTimer late_message_timer_{*this, &RootComplex::late_message_expired};
+  uint32_t late_message_ = 0;    // data of an interrupt message that is still to come
+  RequestInfo late_request_;     // of a completion that is still to come
+  bool late_upstream_ = false;
+  PostedWrites posted_;
+  Tlp posted_request_;
 };
 
 }  // namespace dartboard::model

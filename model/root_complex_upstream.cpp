@@ -1,6 +1,8 @@
 // model/root_complex_upstream.cpp - what the device sends up: DMA and MSI, through root port, port and DART.
+#include <algorithm>
 #include <cstring>
 
+#include "model/fault.h"
 #include "model/root_complex.h"
 
 namespace dartboard::model {
@@ -18,15 +20,22 @@ void RootComplex::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_tim
 
   Outcome outcome = Outcome::kLinkDown;
   if (link_.up()) [[likely]] {
-    if (config_.dma_ns_per_kib != 0) delay += timeline_.to_sc_time(config_.dma_ns_per_kib * length / kKiB);
-    outcome = upstream(payload, kind, requester);
+    if (dma_ns_per_kib_ != 0) delay += timeline_.to_sc_time(dma_ns_per_kib_ * length / kKiB);
+    outcome = faults_installed() ? upstream_with_faults(payload, kind, requester, delay)
+                                : upstream(payload, kind, requester);
+    if (outcome != Outcome::kSuccess) [[unlikely]] record_refusal(payload, kind, requester, outcome);
   } else if (payload.is_read()) {
     std::memset(payload.get_data_ptr(), 0xff, length);
   }
   complete(payload, extension, outcome);
   if (observer_ != nullptr) {
-    tell(payload, kind, outcome, Direction::kUpstream, requester, address,
-         packet_count(address, length, config_.max_payload_bytes));
+    // Requests of reads are split at the requester's size; writes at that or the path's, whichever is less.
+    uint32_t packet_bytes = config_.max_payload_bytes;
+    if (extension != nullptr && extension->packet_bytes != 0) {
+      const uint32_t own = extension->packet_bytes;
+      packet_bytes = is_read(kind) ? own : std::min(own, packet_bytes);
+    }
+    tell(payload, kind, outcome, Direction::kUpstream, requester, address, packet_count(address, length, packet_bytes));
   }
 }
 
@@ -53,7 +62,11 @@ Outcome RootComplex::upstream(tlm::tlm_generic_payload& payload, TlpKind kind, R
   if (writing && msi_.claims(address, length)) {
     uint32_t data;
     std::memcpy(&data, payload.get_data_ptr(), sizeof data);
-    msi_.deliver(data);
+    if (faults_installed()) [[unlikely]] {
+      faulty_message(data);
+    } else {
+      msi_.deliver(data);
+    }
     return Outcome::kSuccess;  // posted: the device never learns that the data was bad
   }
   const int sid = port_.stream_of(requester);
@@ -89,6 +102,36 @@ Outcome RootComplex::masked_access(tlm::tlm_generic_payload& payload, Sid sid, R
     at = end;
   }
   return Outcome::kSuccess;
+}
+
+Outcome RootComplex::upstream_with_faults(tlm::tlm_generic_payload& payload, TlpKind kind, Rid requester,
+                                          sc_core::sc_time& delay) {
+  const Outcome outcome = faulty_upstream(payload, info_of(payload, kind, requester), delay);
+  // A read that failed by a fault has no data, whatever was fetched before.
+  const bool all_ones = outcome != Outcome::kSuccess && outcome != Outcome::kLinkDown && payload.is_read();
+  if (all_ones && payload.get_data_length() != 0) std::memset(payload.get_data_ptr(), 0xff, payload.get_data_length());
+  return outcome;
+}
+
+RequestInfo RootComplex::info_of(const tlm::tlm_generic_payload& payload, TlpKind kind, Rid requester) {
+  return {.kind = kind,
+          .requester = requester,
+          .completer = Rid(),
+          .address = payload.get_address(),
+          .length = payload.get_data_length()};
+}
+
+/// The root port is the completer of DMA: what it refused it records (PCIe 6.0 s6.2.3.2.4.1).
+void RootComplex::record_refusal(const tlm::tlm_generic_payload& payload, TlpKind kind, Rid requester,
+                                 Outcome outcome) {
+  const bool posted = is_posted(kind);
+  const TlpHeader header = request_header(info_of(payload, kind, requester));
+  if (outcome == Outcome::kUnsupportedRequest) {
+    root_port_.report(PcieError::kUnsupportedRequest, &header, !posted);
+  } else if (outcome == Outcome::kCompleterAbort) {
+    if (!posted) root_port_.set_secondary_status(bridge::kSignaledTargetAbort);
+    root_port_.report(PcieError::kCompleterAbort, &header, !posted);
+  }
 }
 
 void RootComplex::address_overflow(Rid requester, uint64_t address) {

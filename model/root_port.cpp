@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "model/capabilities.h"
+
 namespace dartboard::model {
 
 namespace {
@@ -91,7 +93,9 @@ constexpr FieldDecl kDeviceStatusFields[] = {
 constexpr FieldDecl kLinkCapabilitiesFields[] = {
     {"Max Link Speed", 3, 0, A::kHwInit, 4},
     {"Maximum Link Width", 9, 4, A::kHwInit, 4},
+    {"Surprise Down Error Reporting Capable", 19, 19, A::kHwInit, 1},
     {"Data Link Layer Link Active Reporting Capable", 20, 20, A::kHwInit, 1},
+    {"Link Bandwidth Notification Capability", 21, 21, A::kHwInit, 1},
     {"Port Number", 31, 24, A::kHwInit},
 };
 constexpr FieldDecl kLinkControlFields[] = {
@@ -101,13 +105,17 @@ constexpr FieldDecl kLinkControlFields[] = {
     {"Retrain Link", 5, 5, A::kWO},  // always reads 0
     {"Common Clock Configuration", 6, 6, A::kRW},
     {"Extended Synch", 7, 7, A::kRW},
+    {"Link Bandwidth Management Interrupt Enable", 10, 10, A::kRW},
+    {"Link Autonomous Bandwidth Interrupt Enable", 11, 11, A::kRW},
 };
 constexpr FieldDecl kLinkStatusFields[] = {
-    {"Current Link Speed", 3, 0, A::kRO, 4},
-    {"Negotiated Link Width", 9, 4, A::kRO, 4},
+    {"Current Link Speed", 3, 0, A::kRO, bridge::kLinkSpeedMax},
+    {"Negotiated Link Width", 9, 4, A::kRO, bridge::kLinkWidthMax},
     {"Link Training", 11, 11, A::kRO},
     {"Slot Clock Configuration", 12, 12, A::kHwInit, 1},
     {"Data Link Layer Link Active", 13, 13, A::kRO},
+    {"Link Bandwidth Management Status", 14, 14, A::kRW1C},
+    {"Link Autonomous Bandwidth Status", 15, 15, A::kRW1C},
 };
 constexpr FieldDecl kRootControlFields[] = {
     {"System Error on Correctable Error Enable", 0, 0, A::kRW},
@@ -150,6 +158,7 @@ constexpr HeaderIdentity kIdentity = {.vendor_id = 0x106b,
 
 RootPort::RootPort(RootPortOwner& owner) : owner_(owner), config_(kType1Registers, kIdentity) {
   pcie_ = config_.add_capability(kPcieRootCapability);
+  aer_ = config_.add_capability(kAerRootCapability);
   RegisterFile& file = config_.file();
   file.hook(cfg::kCommand, 4, {nullptr, wrote}, this);
   file.hook(bridge::kPrimaryBus, 4, {nullptr, wrote}, this);
@@ -165,6 +174,7 @@ void RootPort::refresh() {
   memory_enable_ = (command & cfg::kCommandMemory) != 0;
   bus_master_ = (command & cfg::kCommandBusMaster) != 0;
   secondary_bus_ = static_cast<uint8_t>(file.peek(bridge::kSecondaryBus, 1));
+  subordinate_bus_ = static_cast<uint8_t>(file.peek(bridge::kSubordinateBus, 1));
   // A window is [base, limit + 1 MiB); a base above its limit claims nothing (PCIe 6.0 s7.5.1.3.8).
   const auto low = [&file](uint32_t offset) { return uint64_t{file.peek16(offset) & 0xfff0u} << 16; };
   const auto high = [&file](uint32_t offset) { return uint64_t{file.peek32(offset)} << 32; };
@@ -192,9 +202,10 @@ void RootPort::wrote_bridge_control(void* self, const RegisterWrite& write) {
 }
 
 void RootPort::wrote_link_control(void* self, const RegisterWrite& write) {
-  // Retrain Link: the link is at its speed again at once.
+  auto& port = *static_cast<RootPort*>(self);
+  if ((write.written & bridge::kRetrainLink) != 0) port.owner_.link_retrained();
   if (((write.value ^ write.old_value) & bridge::kLinkDisable) == 0) return;
-  static_cast<RootPort*>(self)->owner_.link_disabled((write.value & bridge::kLinkDisable) != 0);
+  port.owner_.link_disabled((write.value & bridge::kLinkDisable) != 0);
 }
 
 void RootPort::set_link_active(bool active) {
@@ -202,11 +213,6 @@ void RootPort::set_link_active(bool active) {
   const uint32_t at = pcie_ + bridge::kLinkStatus;
   const uint16_t status = file.peek16(at);
   file.poke16(at, static_cast<uint16_t>(active ? status | bridge::kDataLinkActive : status & ~bridge::kDataLinkActive));
-}
-
-void RootPort::set_secondary_status(uint16_t bits) {
-  RegisterFile& file = config_.file();
-  file.poke16(bridge::kSecondaryStatus, static_cast<uint16_t>(file.peek16(bridge::kSecondaryStatus) | bits));
 }
 
 void RootPort::reset() {

@@ -52,6 +52,7 @@ class TlpExtension final : public tlm::tlm_extension<TlpExtension> {
   Outcome outcome = Outcome::kPending;
   Rid requester;        ///< who asks; the DART picks the stream from it
   Rid completer;        ///< configuration requests: the function addressed
+  uint16_t packet_bytes = 0;   ///< where the requester splits: Max_Payload_Size or Max_Read_Request_Size; 0: the path's
 
   tlm::tlm_extension_base* clone() const override { return new TlpExtension(*this); }
   void copy_from(tlm::tlm_extension_base const& other) override { *this = static_cast<TlpExtension const&>(other); }

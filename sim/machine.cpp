@@ -24,15 +24,15 @@ class Recorder final : public model::Observer {
     ++stats.by_kind[static_cast<unsigned>(e.kind)];
     stats.packets += e.packets;
     stats.failed += e.outcome != model::Outcome::kSuccess;
-    const uint64_t detail = uint64_t{e.length} << 32 | uint64_t{e.requester.value} << 16 | uint64_t{e.root} << 9 |
-                            static_cast<uint64_t>(e.direction) << 8 | static_cast<uint64_t>(e.kind) << 4 |
-                            static_cast<uint64_t>(e.outcome);
-    hash_.add(timeline_.now().value, TraceKind::kTlp, detail, e.address, e.data);
+    const auto ending = static_cast<uint8_t>(static_cast<unsigned>(e.kind) << 4 | static_cast<unsigned>(e.outcome));
+    hash_.add(timeline_.now().value, TraceKind::kTlp, ending, e.address, e.data,
+              uint64_t{e.length} << 32 | uint64_t{e.requester.value} << 16 | uint64_t{e.root} << 8 |
+                  static_cast<uint64_t>(e.direction));
   }
   void on_dart_fault(const model::DartFault& f) override {
     ++stats.dart_faults;
-    hash_.add(timeline_.now().value, TraceKind::kDartFault, f.code, f.address.value,
-              f.sid.value | static_cast<uint64_t>(f.requester.value) << 8, static_cast<uint64_t>(f.root) << 1 | f.is_write);
+    hash_.add(timeline_.now().value, TraceKind::kDartFault, f.root, uint64_t{f.code} << 1 | f.is_write, f.address.value,
+              f.sid.value | static_cast<uint64_t>(f.requester.value) << 8);
   }
   void on_msi(uint8_t root, uint32_t vector) override {
     ++stats.msis;
@@ -125,7 +125,10 @@ Result<void> Machine::reset() {
   if (!powered_) return fail(ErrorName::kBadArgument, "the machine is off; power_on() it first");
   m.kernel->shutdown();
   m.timeline.reset();
-  for (unsigned i = 0; i < profile_.ports.size(); ++i) m.roots[i]->reset();
+  for (unsigned i = 0; i < profile_.ports.size(); ++i) {
+    m.roots[i]->plug(m.devices[i]);   // what was pulled out during the run is back in its slot
+    m.roots[i]->reset();
+  }
   m.memory.reset();
   if (m.replaying) {
     tape_.start_replay(m.tape_source);

@@ -32,7 +32,9 @@ bool overlap(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes) {
 
 model::DartConfig read_dart(ProfileNode node) {
   model::DartConfig dart;
-  node.choice("compatible", {"apple,t8110-dart"});
+  std::vector<std::string_view> names;
+  for (const model::DartLayout& layout : model::kDartLayouts) names.push_back(layout.compatible);
+  dart.variant = model::kDartLayouts[node.choice("compatible", names)].variant;
   const uint32_t page_bytes = node.u32("page-bytes", 4096, 16384);
   if (page_bytes != 4096 && page_bytes != 16384) {
     node.report(fmt::format("property 'page-bytes' is {}; expected 4096 or 16384", page_bytes));
@@ -44,6 +46,10 @@ model::DartConfig read_dart(ProfileNode node) {
   dart.tlb_sets = node.u32("tlb-sets", 1, 2048);
   dart.tlb_ways = node.u32("tlb-ways", 1, 128);
   dart.enforce_write_protect = node.flag("enforce-write-protect");
+  dart.enforce_read_protect = !node.flag("ignore-read-protect");
+  dart.bypass_support = node.flag("bypass-support");
+  dart.completer_abort = node.flag("completer-abort");
+  dart.tlb_flush_ns = node.optional_u32("tlb-flush-ns", 0, 0, UINT32_MAX);
   if (const std::string_view wrong = model::problem(dart); !wrong.empty()) node.report(std::string(wrong));
   node.finish();
   return dart;
@@ -79,6 +85,8 @@ macos::MapperConfig read_mapper(ProfileNode node, uint64_t page_bytes, unsigned 
   for (const ExhaustedCode& e : kExhaustedCodes) names.push_back(e.name);
   mapper.exhausted_code = kExhaustedCodes[node.choice("exhausted", names)].code;
   mapper.map_ns = node.u32("map-ns", 0, UINT32_MAX);
+  mapper.refuse_unaligned = node.flag("refuse-unaligned");
+  mapper.segment_per_page = node.flag("segment-per-page");
   node.finish();
   return mapper;
 }
@@ -115,7 +123,8 @@ PortProfile read_port(ProfileNode node) {
   if (overlap(port.mmio32_base, port.mmio32_bytes, port.pref_base, port.pref_bytes)) {
     node.report("properties 'mmio32' and 'prefetch' overlap");
   }
-  if (port.root.inbound_address_bits < 64 && window + port.mapper.window_bytes > uint64_t{1} << port.root.inbound_address_bits) {
+  if (port.root.inbound_address_bits < 64 &&
+      window + port.mapper.window_bytes > uint64_t{1} << port.root.inbound_address_bits) {
     node.report(fmt::format("mapper/window reaches above inbound-address-bits {}: every DMA there would be fatal",
                             port.root.inbound_address_bits));
   }
@@ -210,6 +219,7 @@ void inspect(const Profile& profile, InspectNode& node) {
   for (const PortProfile& port : profile.ports) {
     InspectNode& p = node.child(port.name, port.tunnelled ? "Thunderbolt" : "slot");
     p.child("iova-window", fmt::format("{:#x}+{:#x}", port.mapper.window_base.value, port.mapper.window_bytes));
+    p.child("dart", std::string(model::layout_of(port.root.dart.variant).compatible));
     p.child("page-bytes", fmt::format("{}", port.mapper.page_bytes));
     p.child("guard-pages", fmt::format("{}", port.mapper.guard_pages));
     p.child("mapped-bytes-max", fmt::format("{}", port.mapper.mapped_bytes_max));

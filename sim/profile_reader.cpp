@@ -55,6 +55,11 @@ uint32_t ProfileNode::u32(const char* name, uint32_t min, uint32_t max) {
   return value;
 }
 
+uint32_t ProfileNode::optional_u32(const char* name, uint32_t absent, uint32_t min, uint32_t max) {
+  int bytes = 0;
+  return property(name, &bytes, false) == nullptr ? absent : u32(name, min, max);
+}
+
 uint64_t ProfileNode::u64(const char* name, uint64_t min, uint64_t max) {
   int bytes = 0;
   const void* data = property(name, &bytes, true);

@@ -42,6 +42,7 @@ class ProfileNode {
 
   /// One 32-bit cell in [min, max].
   uint32_t u32(const char* property, uint32_t min, uint32_t max);
+  uint32_t optional_u32(const char* property, uint32_t absent, uint32_t min, uint32_t max);
   /// One 64-bit value (/bits/ 64) in [min, max].
   uint64_t u64(const char* property, uint64_t min, uint64_t max);
   /// Two 64-bit values: base and size.

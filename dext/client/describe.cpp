@@ -1,4 +1,5 @@
 // dext/client/describe.cpp - what a failed call means and what to do about it.
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include "dext/client/client.h"
@@ -56,21 +57,25 @@ bool means_gone(io_return::Code code) {
 }
 
 Error describe(io_return::Code code, const char* call, const std::string& detail) {
-  const std::string what = detail.empty() ? std::string(call) : fmt::format("{} ({})", call, detail);
+  const std::string what = detail.empty() ? std::string(call) : fmt::format(FMT_COMPILE("{} ({})"), call, detail);
   if (means_gone(code)) {
-    return Error{ErrorName::kDeviceGone, code,
-                 fmt::format("{} failed: the device is gone or its driver stopped ({} {:#010x}); plug it in, wait for "
-                             "the driver to start and open it again", what, io_return::name(code), code)};
+    return Error{
+        ErrorName::kDeviceGone, code,
+        fmt::format(
+            FMT_COMPILE("{} failed: the device is gone or its driver stopped ({} {:#010x}); plug it in, wait for "
+                        "the driver to start and open it again"),
+            what, io_return::name(code), code)};
   }
   for (const Meaning& meaning : kMeanings) {
     if (meaning.code != code) continue;
-    return Error{meaning.name, code, fmt::format("{} failed with {} ({:#010x}): {}", what, io_return::name(code), code,
-                                                 meaning.advice)};
+    return Error{meaning.name, code,
+                 fmt::format(FMT_COMPILE("{} failed with {} ({:#010x}): {}"), what, io_return::name(code), code,
+                             meaning.advice)};
   }
   return Error{ErrorName::kCallFailed, code,
-               fmt::format("{} failed with {} ({:#010x}); the driver's log may say why "
-                           "(log show --predicate 'sender CONTAINS \"{}\"')", what, io_return::name(code), code,
-                           "VFIOUserPCIDriver")};
+               fmt::format(FMT_COMPILE("{} failed with {} ({:#010x}); the driver's log may say why "
+                                       "(log show --predicate 'sender CONTAINS \"{}\"')"),
+                           what, io_return::name(code), code, "VFIOUserPCIDriver")};
 }
 
 }  // namespace dartboard::dext

@@ -6,6 +6,7 @@
 
 #include <array>
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include "dext/abi.h"
@@ -14,7 +15,7 @@
 namespace dartboard::dext {
 namespace {
 
-constexpr unsigned kAncestorsMax = 64;   // depth of the registry walked for the root
+constexpr unsigned kAncestorsMax = 64;  // depth of the registry walked for the root
 
 /// {IOProviderClass: IOUserService, IOPropertyMatch: {IOUserClass: VFIOUserPCIDriver}}; consumed by the matching call.
 CFMutableDictionaryRef driver_matching() {
@@ -49,13 +50,12 @@ std::string root_name(io_service_t service) {
   return name;
 }
 
-io_return::Code identify(io_service_t service, Identity* identity) {
+io_return::Code identify(io_service_t service, FoundDevice* device) {
   io_connect_t connect = IO_OBJECT_NULL;
   const kern_return_t opened = IOServiceOpen(service, mach_task_self(), 0, &connect);
   if (opened != KERN_SUCCESS) return static_cast<io_return::Code>(opened);
-  const io_return::Code code = get_identity(connect, identity);
-  IOServiceClose(connect);
-  return code;
+  device->connection = IoConnection(connect);
+  return get_identity(connect, &device->listing.identity);
 }
 
 }  // namespace
@@ -63,8 +63,7 @@ io_return::Code identify(io_service_t service, Identity* identity) {
 io_return::Code get_identity(io_connect_t connect, Identity* identity) {
   std::array<uint64_t, 6> out{};
   uint32_t count = out.size();
-  const kern_return_t code =
-      IOConnectCallScalarMethod(connect, kSelectorGetIdentity, nullptr, 0, out.data(), &count);
+  const kern_return_t code = IOConnectCallScalarMethod(connect, kSelectorGetIdentity, nullptr, 0, out.data(), &count);
   if (code != KERN_SUCCESS) return static_cast<io_return::Code>(code);
   if (count < out.size()) return io_return::kUnderrun;
   identity->bus = static_cast<uint8_t>(out[0]);
@@ -78,16 +77,16 @@ io_return::Code get_identity(io_connect_t connect, Identity* identity) {
 
 std::string device_text(const DeviceListing& listing) {
   const Identity& id = listing.identity;
-  return fmt::format("{}/{:02x}:{:02x}.{} ({:04x}:{:04x})", listing.root.empty() ? "?" : listing.root, id.bus,
-                     id.device, id.function, id.vendor_id, id.device_id);
+  return fmt::format(FMT_COMPILE("{}/{:02x}:{:02x}.{} ({:04x}:{:04x})"), listing.root.empty() ? "?" : listing.root,
+                     id.bus, id.device, id.function, id.vendor_id, id.device_id);
 }
 
 Result<std::vector<FoundDevice>> find_devices() {
   io_iterator_t found = IO_OBJECT_NULL;
   const kern_return_t code = IOServiceGetMatchingServices(kIOMainPortDefault, driver_matching(), &found);
   if (code != KERN_SUCCESS) {
-    return tl::unexpected(describe(static_cast<io_return::Code>(code), "IOServiceGetMatchingServices",
-                                   kDartboardDextClassName));
+    return tl::unexpected(
+        describe(static_cast<io_return::Code>(code), "IOServiceGetMatchingServices", kDartboardDextClassName));
   }
   const IoObject iterator(found);
   std::vector<FoundDevice> devices;
@@ -95,7 +94,7 @@ Result<std::vector<FoundDevice>> find_devices() {
     IoObject service(IOIteratorNext(iterator.get()));
     if (!service) break;
     FoundDevice device;
-    const io_return::Code refusal = identify(service.get(), &device.listing.identity);
+    const io_return::Code refusal = identify(service.get(), &device);
     if (refusal == io_return::kNotPermitted || refusal == io_return::kNotPrivileged) {
       return tl::unexpected(describe(refusal, "IOServiceOpen", kDartboardDextClassName));
     }

@@ -31,9 +31,30 @@ class IoObject {
   io_object_t name_ = IO_OBJECT_NULL;
 };
 
-/// A service of the dext that answered GetIdentity.
+/// An open connection that closes itself.
+class IoConnection {
+ public:
+  IoConnection() = default;
+  explicit IoConnection(io_connect_t connect) : connect_(connect) {}
+  IoConnection(IoConnection&& other) noexcept : connect_(other.release()) {}
+  IoConnection& operator=(IoConnection&& other) noexcept {
+    std::swap(connect_, other.connect_);
+    return *this;
+  }
+  ~IoConnection() {
+    if (connect_ != IO_OBJECT_NULL) IOServiceClose(connect_);
+  }
+  io_connect_t get() const { return connect_; }
+  io_connect_t release() { return std::exchange(connect_, IO_OBJECT_NULL); }
+
+ private:
+  io_connect_t connect_ = IO_OBJECT_NULL;
+};
+
+/// A service of the dext that answered GetIdentity, and the connection that it was asked through.
 struct FoundDevice {
   IoObject service;
+  IoConnection connection;
   DeviceListing listing;
 };
 

@@ -5,6 +5,7 @@
 #include <mach/mach.h>
 #include <mach/mach_vm.h>
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include "dext/client/codes.h"
@@ -29,17 +30,15 @@ bool is_accessible(std::byte* base) {
 }  // namespace
 
 VfioUserPciClient::VfioUserPciClient(FoundDevice device)
-    : device_(std::move(device)), text_(device_text(device_.listing)) {}
+    : device_(std::move(device)), text_(device_text(device_.listing)), connect_(device_.connection.release()) {}
 
 Result<void> VfioUserPciClient::open() {
-  kern_return_t code = IOServiceOpen(device_.service.get(), mach_task_self(), 0, &connect_);
-  if (code != KERN_SUCCESS) return failed(static_cast<io_return::Code>(code), "IOServiceOpen");
   queue_ = dispatch_queue_create("dartboard.client", DISPATCH_QUEUE_SERIAL);
   port_ = IONotificationPortCreate(kIOMainPortDefault);
   if (queue_ == nullptr || port_ == nullptr) return failed(io_return::kNoResources, "IONotificationPortCreate");
   IONotificationPortSetDispatchQueue(port_, queue_);
-  code = IOServiceAddInterestNotification(port_, device_.service.get(), kIOGeneralInterest, on_service_message, this,
-                                          &interest_);
+  const kern_return_t code = IOServiceAddInterestNotification(port_, device_.service.get(), kIOGeneralInterest,
+                                                              on_service_message, this, &interest_);
   if (code != KERN_SUCCESS) return failed(static_cast<io_return::Code>(code), "IOServiceAddInterestNotification");
   return {};
 }
@@ -91,7 +90,7 @@ Result<void> VfioUserPciClient::terminate() {
 }
 
 Result<DmaBuffer> VfioUserPciClient::allocate_dma_buffer(uint64_t size, uint64_t alignment) {
-  unmap_dma_buffer();   // a second allocation frees the first in the driver
+  unmap_dma_buffer();  // a second allocation frees the first in the driver
   std::array<uint64_t, 6> out{};
   const io_return::Code code = call(kSelectorAllocateDMABuffer, {size, alignment}, out.data(), out.size());
   if (code != io_return::kSuccess) {
@@ -99,7 +98,7 @@ Result<DmaBuffer> VfioUserPciClient::allocate_dma_buffer(uint64_t size, uint64_t
   }
   Result<Mapping> mapping = map(kMemoryTypeDMABuffer, "the DMA buffer");
   if (!mapping) {
-    call(kSelectorFreeDMABuffer, {});   // without a mapping the caller has no use for it
+    call(kSelectorFreeDMABuffer, {});  // without a mapping the caller has no use for it
     return tl::unexpected(mapping.error());
   }
   dma_buffer_ = mapping->base;
@@ -124,14 +123,15 @@ Result<DmaRegion> VfioUserPciClient::register_dma_region(uint64_t key, void* bas
   const io_return::Code code =
       call(kSelectorRegisterDMARegion, {key, reinterpret_cast<uintptr_t>(base), size}, out.data(), out.size());
   if (code != io_return::kSuccess) {
-    return failed(code, "RegisterDMARegion", fmt::format("key {:#x}, {} bytes", key, size));
+    return failed(code, "RegisterDMARegion", fmt::format(FMT_COMPILE("key {:#x}, {} bytes"), key, size));
   }
   return DmaRegion{Iova(out[1]), out[2], static_cast<uint32_t>(out[0])};
 }
 
 Result<void> VfioUserPciClient::unregister_dma_region(uint64_t key) {
   const io_return::Code code = call(kSelectorUnregisterDMARegion, {key});
-  if (code != io_return::kSuccess) return failed(code, "UnregisterDMARegion", fmt::format("key {:#x}", key));
+  if (code != io_return::kSuccess)
+    return failed(code, "UnregisterDMARegion", fmt::format(FMT_COMPILE("key {:#x}"), key));
   return {};
 }
 
@@ -139,7 +139,7 @@ Result<uint64_t> VfioUserPciClient::probe_dma_region(uint64_t key, uint64_t offs
   uint64_t word = 0;
   const io_return::Code code = call(kSelectorProbeDMARegion, {key, offset}, &word, 1);
   if (code != io_return::kSuccess) {
-    return failed(code, "ProbeDMARegion", fmt::format("key {:#x}, offset {:#x}", key, offset));
+    return failed(code, "ProbeDMARegion", fmt::format(FMT_COMPILE("key {:#x}, offset {:#x}"), key, offset));
   }
   return word;
 }
@@ -148,7 +148,7 @@ Result<uint32_t> VfioUserPciClient::config_read(uint64_t offset, unsigned width)
   uint64_t value = 0;
   const io_return::Code code = call(kSelectorConfigRead, {offset, width}, &value, 1);
   if (code != io_return::kSuccess) {
-    return failed(code, "ConfigRead", fmt::format("offset {:#x}, width {}", offset, width));
+    return failed(code, "ConfigRead", fmt::format(FMT_COMPILE("offset {:#x}, width {}"), offset, width));
   }
   return static_cast<uint32_t>(value);
 }
@@ -156,7 +156,7 @@ Result<uint32_t> VfioUserPciClient::config_read(uint64_t offset, unsigned width)
 Result<void> VfioUserPciClient::config_write(uint64_t offset, unsigned width, uint32_t value) {
   const io_return::Code code = call(kSelectorConfigWrite, {offset, width, value});
   if (code != io_return::kSuccess) {
-    return failed(code, "ConfigWrite", fmt::format("offset {:#x}, width {}", offset, width));
+    return failed(code, "ConfigWrite", fmt::format(FMT_COMPILE("offset {:#x}, width {}"), offset, width));
   }
   return {};
 }
@@ -164,7 +164,7 @@ Result<void> VfioUserPciClient::config_write(uint64_t offset, unsigned width, ui
 Result<BarInfo> VfioUserPciClient::bar_info(unsigned bar) {
   std::array<uint64_t, 3> out{};
   const io_return::Code code = call(kSelectorGetBARInfo, {bar}, out.data(), out.size());
-  if (code != io_return::kSuccess) return failed(code, "GetBARInfo", fmt::format("BAR{}", bar));
+  if (code != io_return::kSuccess) return failed(code, "GetBARInfo", fmt::format(FMT_COMPILE("BAR{}"), bar));
   return BarInfo{static_cast<uint8_t>(out[0]), out[1], static_cast<BarType>(out[2])};
 }
 
@@ -173,7 +173,7 @@ Result<Mapping> VfioUserPciClient::map_bar(unsigned bar) {
     return fail(ErrorName::kBadArgument, fmt::format("BAR{} does not exist: a function has BAR0 to BAR5", bar));
   }
   if (bars_[bar].has_value()) return *bars_[bar];
-  Result<Mapping> mapping = map(kMemoryTypeBAR0 + bar, fmt::format("BAR{}", bar).c_str());
+  Result<Mapping> mapping = map(kMemoryTypeBAR0 + bar, fmt::format(FMT_COMPILE("BAR{}"), bar).c_str());
   if (mapping) bars_[bar] = *mapping;
   return mapping;
 }
@@ -181,13 +181,13 @@ Result<Mapping> VfioUserPciClient::map_bar(unsigned bar) {
 Result<Mapping> VfioUserPciClient::map(uint32_t type, const char* what) {
   mach_vm_address_t address = 0;
   mach_vm_size_t size = 0;
-  const kern_return_t code =
-      IOConnectMapMemory64(connect_, type, mach_task_self(), &address, &size, kIOMapAnywhere);
+  const kern_return_t code = IOConnectMapMemory64(connect_, type, mach_task_self(), &address, &size, kIOMapAnywhere);
   if (code == kIOReturnBadArgument) {
     // IOKit reports every failure to map as this code; the driver's own is lost.
     return fail(ErrorName::kCallFailed,
                 fmt::format("mapping {} of {} failed: it does not exist, the device is not claimed, or the driver "
-                            "could not make it; claim first and compare with GetBARInfo", what, text_),
+                            "could not make it; claim first and compare with GetBARInfo",
+                            what, text_),
                 static_cast<io_return::Code>(code));
   }
   if (code != KERN_SUCCESS) return failed(static_cast<io_return::Code>(code), "IOConnectMapMemory64", what);
@@ -200,14 +200,14 @@ io_return::Code VfioUserPciClient::mmio_read(uint8_t memory_index, uint64_t offs
   const uint64_t in[3] = {memory_index, offset, width};
   uint32_t count = 1;
   const kern_return_t code = IOConnectCallScalarMethod(connect_, kSelectorMMIORead, in, 3, value, &count);
-  if (code == KERN_SUCCESS && count != 1) [[unlikely]] return io_return::kUnderrun;
+  if (code == KERN_SUCCESS && count != 1) [[unlikely]]
+    return io_return::kUnderrun;
   return static_cast<io_return::Code>(code);
 }
 
 io_return::Code VfioUserPciClient::mmio_write(uint8_t memory_index, uint64_t offset, unsigned width, uint64_t value) {
   const uint64_t in[4] = {memory_index, offset, width, value};
-  return static_cast<io_return::Code>(
-      IOConnectCallScalarMethod(connect_, kSelectorMMIOWrite, in, 4, nullptr, nullptr));
+  return static_cast<io_return::Code>(IOConnectCallScalarMethod(connect_, kSelectorMMIOWrite, in, 4, nullptr, nullptr));
 }
 
 Result<uint32_t> VfioUserPciClient::setup_interrupts() {
@@ -237,7 +237,7 @@ Result<void> VfioUserPciClient::watch_interrupts(std::function<void(const Vector
     const std::lock_guard lock(sinks_mutex_);
     interrupt_sink_ = std::move(sink);
   }
-  if (watching_) return {};   // armed already: the new sink takes over
+  if (watching_) return {};  // armed already: the new sink takes over
   map_irq_page();
   const io_return::Code code = arm();
   if (code != io_return::kSuccess) return failed(code, "WaitInterrupt");
@@ -270,7 +270,7 @@ VectorSet VfioUserPciClient::take_page_vectors() {
 }
 
 void VfioUserPciClient::interrupt_arrived(io_return::Code status) {
-  if (closing_ || status != io_return::kSuccess) return;   // aborted: the driver or the connection goes away
+  if (closing_ || status != io_return::kSuccess) return;  // aborted: the driver or the connection goes away
   // Take first, then arm: what becomes pending in between completes the new wait at once.
   const Result<VectorSet> pending = check_interrupts();
   if (!pending) return;
@@ -301,7 +301,7 @@ void VfioUserPciClient::on_gone(std::function<void()> sink) {
     const std::lock_guard lock(sinks_mutex_);
     gone_sink_ = std::move(sink);
   }
-  if (gone_) dispatch_async_f(queue_, this, on_report_gone);   // it happened before anybody asked
+  if (gone_) dispatch_async_f(queue_, this, on_report_gone);  // it happened before anybody asked
 }
 
 void VfioUserPciClient::service_message(uint32_t type) {
@@ -314,12 +314,14 @@ void VfioUserPciClient::report_gone() {
   std::function<void()> sink;
   {
     const std::lock_guard lock(sinks_mutex_);
-    sink = std::exchange(gone_sink_, nullptr);   // once
+    sink = std::exchange(gone_sink_, nullptr);  // once
   }
   if (sink && !closing_) sink();
 }
 
-void VfioUserPciClient::pump() { pump_callbacks(queue_); }
+void VfioUserPciClient::pump() {
+  pump_callbacks(queue_);
+}
 
 void VfioUserPciClient::on_interrupt(void* self, IOReturn status) {
   static_cast<VfioUserPciClient*>(self)->interrupt_arrived(static_cast<io_return::Code>(status));
@@ -329,32 +331,37 @@ void VfioUserPciClient::on_service_message(void* self, io_service_t, uint32_t ty
   static_cast<VfioUserPciClient*>(self)->service_message(type);
 }
 
-void VfioUserPciClient::on_report_gone(void* self) { static_cast<VfioUserPciClient*>(self)->report_gone(); }
+void VfioUserPciClient::on_report_gone(void* self) {
+  static_cast<VfioUserPciClient*>(self)->report_gone();
+}
 
 Result<std::unique_ptr<Client>> open_vfio_user_pci(const Selector& selector) {
   Result<std::vector<FoundDevice>> devices = find_devices();
   if (!devices) return tl::unexpected(devices.error());
   std::vector<FoundDevice*> fitting;
-  std::string present;
   for (FoundDevice& device : *devices) {
     const Identity& id = device.listing.identity;
     const bool same_rid = !selector.rid || *selector.rid == Rid(id.bus, id.device, id.function);
     const bool same_root = selector.root.empty() || selector.root == device.listing.root;
     if (same_rid && same_root) fitting.push_back(&device);
-    present += (present.empty() ? "" : ", ") + device_text(device.listing);
   }
+  const auto present = [&devices] {
+    std::string text;
+    for (const FoundDevice& device : *devices) text += (text.empty() ? "" : ", ") + device_text(device.listing);
+    return text;
+  };
   if (fitting.empty()) {
-    return fail(ErrorName::kNotFound,
-                present.empty()
-                    ? fmt::format("no device has the driver {}: plug the device in, install and allow the driver "
-                                  "(System Settings, Login Items & Extensions), then look at `dartboard devices`",
-                                  kDartboardDextClassName)
-                    : fmt::format("no device is at that address; the driver {} is on: {}", kDartboardDextClassName,
-                                  present));
+    return fail(
+        ErrorName::kNotFound,
+        devices->empty()
+            ? fmt::format("no device has the driver {}: plug the device in, install and allow the driver "
+                          "(System Settings, Login Items & Extensions), then look at `dartboard devices`",
+                          kDartboardDextClassName)
+            : fmt::format("no device is at that address; the driver {} is on: {}", kDartboardDextClassName, present()));
   }
-  if (selector.rid && fitting.size() > 1) {   // each root complex numbers its buses itself
+  if (selector.rid && fitting.size() > 1) {  // each root complex numbers its buses itself
     return fail(ErrorName::kBadArgument,
-                fmt::format("several devices have that address; put the root in front, one of: {}", present));
+                fmt::format("several devices have that address; put the root in front, one of: {}", present()));
   }
   auto client = std::make_unique<VfioUserPciClient>(std::move(*fitting.front()));
   if (Result<void> opened = client->open(); !opened) return tl::unexpected(opened.error());

@@ -1,4 +1,4 @@
-// dext/driver/access.cpp - configuration space, device memory, reset: one call of IOPCIDevice each.
+// dext/driver/access.cpp - configuration space and reset: one call of IOPCIDevice each.
 #include "dext/driver/driver_state.h"
 
 kern_return_t ConfigRead(IOPCIDevice* pci, uint64_t offset, uint64_t width, uint64_t* value) {
@@ -39,53 +39,6 @@ kern_return_t ConfigWrite(IOPCIDevice* pci, uint64_t offset, uint64_t width, uin
     case 1: pci->ConfigurationWrite8(offset, static_cast<uint8_t>(value)); return kIOReturnSuccess;
     case 2: pci->ConfigurationWrite16(offset, static_cast<uint16_t>(value)); return kIOReturnSuccess;
     case 4: pci->ConfigurationWrite32(offset, static_cast<uint32_t>(value)); return kIOReturnSuccess;
-    default: return kIOReturnBadArgument;
-  }
-}
-
-kern_return_t MMIORead(IOPCIDevice* pci, uint64_t index, uint64_t offset, uint64_t width, uint64_t* value) {
-  if (index > UINT8_MAX) return kIOReturnBadArgument;
-  const uint8_t memory = static_cast<uint8_t>(index);
-  if (width == 4) {   // nearly always: not worth a jump table
-    uint32_t data = 0xffffffff;
-    pci->MemoryRead32(memory, offset, &data);
-    *value = data;
-    return kIOReturnSuccess;
-  }
-  switch (width) {
-    case 8: {
-      uint64_t data = UINT64_MAX;
-      pci->MemoryRead64(memory, offset, &data);
-      *value = data;
-      return kIOReturnSuccess;
-    }
-    case 2: {
-      uint16_t data = 0xffff;
-      pci->MemoryRead16(memory, offset, &data);
-      *value = data;
-      return kIOReturnSuccess;
-    }
-    case 1: {
-      uint8_t data = 0xff;
-      pci->MemoryRead8(memory, offset, &data);
-      *value = data;
-      return kIOReturnSuccess;
-    }
-    default: return kIOReturnBadArgument;
-  }
-}
-
-kern_return_t MMIOWrite(IOPCIDevice* pci, uint64_t index, uint64_t offset, uint64_t width, uint64_t value) {
-  if (index > UINT8_MAX) return kIOReturnBadArgument;
-  const uint8_t memory = static_cast<uint8_t>(index);
-  if (width == 4) {
-    pci->MemoryWrite32(memory, offset, static_cast<uint32_t>(value));
-    return kIOReturnSuccess;
-  }
-  switch (width) {
-    case 8: pci->MemoryWrite64(memory, offset, value); return kIOReturnSuccess;
-    case 2: pci->MemoryWrite16(memory, offset, static_cast<uint16_t>(value)); return kIOReturnSuccess;
-    case 1: pci->MemoryWrite8(memory, offset, static_cast<uint8_t>(value)); return kIOReturnSuccess;
     default: return kIOReturnBadArgument;
   }
 }

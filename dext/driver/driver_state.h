@@ -75,6 +75,4 @@ void TeardownInterrupts(VFIOUserPCIUserClient* client);
 
 kern_return_t ConfigRead(IOPCIDevice* pci, uint64_t offset, uint64_t width, uint64_t* value);
 kern_return_t ConfigWrite(IOPCIDevice* pci, uint64_t offset, uint64_t width, uint64_t value);
-kern_return_t MMIORead(IOPCIDevice* pci, uint64_t index, uint64_t offset, uint64_t width, uint64_t* value);
-kern_return_t MMIOWrite(IOPCIDevice* pci, uint64_t index, uint64_t offset, uint64_t width, uint64_t value);
 kern_return_t ResetDevice(IOPCIDevice* pci);

@@ -1,5 +1,6 @@
 // dext/driver/user_client.cpp - the connection: start and stop, the table of methods, memory to map.
 #include "dext/driver/driver_state.h"
+#include "dext/driver/mmio.h"
 
 namespace {
 

@@ -50,6 +50,11 @@ void ReplayEndpoint::load(std::vector<ReplayAccess> accesses) {
   mismatches_ = 0;
 }
 
+void ReplayEndpoint::rewind() {
+  position_ = 0;
+  mismatches_ = 0;
+}
+
 void ReplayEndpoint::on_mismatch(std::function<void(const ReplayMismatch&)> sink) { sink_ = std::move(sink); }
 
 uint64_t ReplayEndpoint::position() const { return position_; }

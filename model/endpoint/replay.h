@@ -49,6 +49,8 @@ class ReplayEndpoint final : public Endpoint {
 
   /// The recording's register accesses, in order. Survives resets; rewound by power-on.
   void load(std::vector<ReplayAccess> accesses);
+  /// Expects the first access again.
+  void rewind();
   /// Called on each mismatch; the access is answered all-ones / dropped and the recording does not advance.
   void on_mismatch(std::function<void(const ReplayMismatch&)> sink);
   /// Accesses consumed so far.

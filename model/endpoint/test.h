@@ -130,7 +130,7 @@ struct TestEndpointOptions {
 
 EndpointDeclaration test_endpoint_declaration(const TestEndpointOptions& options);
 
-class TestEndpoint final : public Endpoint {
+class TestEndpoint : public Endpoint {
  public:
   explicit TestEndpoint(const TestEndpointOptions& options = {});
   ~TestEndpoint() override;

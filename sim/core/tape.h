@@ -14,7 +14,7 @@
 namespace dartboard::sim {
 
 /// Who draws. A new kind of choice gets a new id at the end, so that old tapes stay readable.
-enum class DrawId : uint16_t { kIovaPolicy = 1, kTimingJitter = 2, kWorkload = 3, kFault = 4, kTest = 5 };
+enum class DrawId : uint16_t { kIovaPolicy = 1, kTimingJitter = 2, kWorkload = 3, kFault = 4, kTest = 5, kDevice = 6 };
 
 struct Draw {
   DrawId id;

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <type_traits>
 
@@ -16,7 +17,8 @@ namespace dartboard::sim {
 /// What kind of event it is: 6 bits. New kinds go to the end.
 enum class TraceKind : uint8_t {
   kTlp = 1, kDartFault, kMsi, kReset, kLink, kUserCall, kMap, kUnmap, kPanic, kInterruptDelivered, kMark,
-  kServicePublished, kServiceTerminated, kBytes,
+  kServicePublished, kServiceTerminated, kBytes, kClientOpened, kClientClosing,
+  kClientClosed, kVectorEnabled, kVectorDisabled, kInjected,
 };
 
 struct Hash128 {
@@ -25,21 +27,43 @@ struct Hash128 {
   std::string hex() const;   ///< 32 digits
 };
 
+/// One event as a listener sees it.
+struct TraceEvent {
+  uint64_t time_ns;
+  TraceKind kind;
+  uint8_t detail;                    ///< kind-specific
+  std::span<const uint64_t> words;   ///< kind-specific
+};
+
+/// Hears every event, in order and in batches: what the hash is made of, so nothing observable can pass unseen.
+/// Listening costs the sites that report events nothing.
+class TraceListener {
+ public:
+  virtual void on_event(const TraceEvent& event) = 0;
+  /// A new run begins.
+  virtual void on_restart() = 0;
+
+ protected:
+  ~TraceListener() = default;
+};
+
 class TraceHash {
  public:
+  static constexpr size_t kWordsPerEventMax = 16;   ///< header included
+
   void reset();
-  /// One event: when (ns since power-on), what, and the words that say the rest. The number of words is part of the
-  /// header, so that no two sequences of events make the same stream.
+  /// One event: when (ns since power-on, 46 bits: 19 hours), what, a byte of detail, and the words that say the rest.
+  /// Detail and number of words are in the header, so that no two sequences of events make the same stream.
   template <class... Words>
-  void add(uint64_t time_ns, TraceKind kind, Words... words) {
-    static_assert(sizeof...(Words) < 16 && (std::is_integral_v<Words> && ...));
-    if (used_ + 1 + sizeof...(Words) > kWordsPerBlock) [[unlikely]] flush();
+  void add(uint64_t time_ns, TraceKind kind, uint8_t detail, Words... words) {
+    static_assert(sizeof...(Words) < kWordsPerEventMax && (std::is_integral_v<Words> && ...));
     uint64_t* const to = &block_.words[used_];
-    to[0] = time_ns << 10 | sizeof...(Words) << 6 | static_cast<uint64_t>(kind);
+    to[0] = time_ns << 18 | uint64_t{detail} << 10 | sizeof...(Words) << 6 | static_cast<uint64_t>(kind);
     size_t i = 0;
     ((to[++i] = static_cast<uint64_t>(words)), ...);
-    used_ += 1 + sizeof...(Words);
     ++events_;
+    used_ += 1 + sizeof...(Words);
+    if (used_ > kWordsPerBlock - kWordsPerEventMax) [[unlikely]] flush();   // last, so that callers need not save for it
   }
   /// Adds bytes that belong to the event just added (payloads), as their length and hash.
   void add_bytes(const void* data, size_t bytes);
@@ -47,8 +71,13 @@ class TraceHash {
   /// The hash so far. Does not end the stream.
   Hash128 value() const;
 
+  /// Who hears the events from now on; null: nobody. Not owned. Events arrive when a block is full and at deliver().
+  void set_listener(TraceListener* listener);
+  /// Hands the listener what it has not heard yet.
+  void deliver();
+
  private:
-  static constexpr size_t kWordsPerBlock = 256;
+  static constexpr size_t kWordsPerBlock = 272;
   void flush();
 
   struct Block {
@@ -56,8 +85,10 @@ class TraceHash {
     uint64_t words[kWordsPerBlock];
   };
   Block block_{};
-  size_t used_ = 0;   ///< words
+  size_t used_ = 0;       ///< words
   uint64_t events_ = 0;
+  size_t delivered_ = 0;  ///< words of this block that the listener has heard
+  TraceListener* listener_ = nullptr;
 };
 
 }  // namespace dartboard::sim

@@ -153,8 +153,11 @@ bool Matcher::start(macos::Kernel& kernel, macos::PciNub& nub, const PlistValue&
 }
 
 void Matcher::shutdown(macos::Kernel& kernel) {
-  for (const Ref<DextService>& service : std::exchange(services_, {})) service->terminate();
-  if (kernel.executor().pending()) kernel.executor().run_until_idle();
+  // What is still posted may start a driver once more (a dext that died is matched again).
+  do {
+    for (const Ref<DextService>& service : std::exchange(services_, {})) service->terminate();
+    if (kernel.executor().pending()) kernel.executor().run_until_idle();
+  } while (!services_.empty());
   process.stats.objects_leaked += reclaim_all_objects();
   process.current_queue = nullptr;
   reset_sessions();

@@ -12,6 +12,7 @@
 #include <DriverKit/IOBufferMemoryDescriptor.h>
 
 #include "base/types.h"
+#include "model/fault.h"
 #include "sim/driverkit/internal.h"
 #include "sim/macos/pci_nub.h"
 
@@ -118,6 +119,7 @@ kern_return_t IOMemoryDescriptor::CreateMapping_Impl(uint64_t options, uint64_t,
   if (offset > object->length()) return kIOReturnError;
   if (length == 0) length = object->length() - offset;
   if (length == 0 || !in_range(offset, length, object->length())) return kIOReturnError;
+  if (dartboard::model::fault(dartboard::model::FaultKind::kResourceMapFails, length)) return kIOReturnError;
 
   auto* iv = new IOMemoryMap_IVars();
   iv->object = object;
@@ -134,6 +136,10 @@ kern_return_t IOMemoryDescriptor::CreateMapping_Impl(uint64_t options, uint64_t,
       iv->reserved_bytes = length;
       base = static_cast<std::byte*>(iv->reserved);
     }
+  } else if (object->copy_on_write()) {
+    // The map has pages of its own; the object stays what DMA works on.
+    iv->object = object->copy_for_mapping(offset, length);
+    if (iv->object) base = iv->object->ranges().front().base;
   } else {
     base = contiguous(*object, offset, length);
     if (base == nullptr)

@@ -13,6 +13,7 @@
 #include "sim/driverkit/internal.h"
 #include "sim/driverkit/memory.h"
 #include "sim/driverkit/service.h"
+#include "sim/macos/pci_nub_word.h"
 
 using namespace dartboard::driverkit;  // NOLINT: implements Apple's global names
 using dartboard::macos::BarInfo;
@@ -25,26 +26,26 @@ void reclaim_device(OSMetaClassBase* object) {
 }
 [[maybe_unused]] const bool reclaim_set = (gIOPCIDeviceMetaClassObject.reclaim = reclaim_device, true);
 
-template <class T>
-void read_memory(const IOPCIDevice_IVars& iv, uint8_t index, uint64_t offset, T* data) {
-  uint64_t value = 0;
-  const dartboard::io_return::Code code = iv.nub->memory_read(iv.owner, index, offset, sizeof(T), &value);
-  if (code != dartboard::io_return::kSuccess) [[unlikely]] {
-    // Past the end the Mac's dext runs into the guard page and dies; here the run goes on and says so.
-    if (code == dartboard::io_return::kOverrun) {
-      report(LogLevel::kWarning, "MemoryRead%zu past the end of memory index %u: a dext on a Mac would crash",
-             8 * sizeof(T), index);
-    }
-    value = UINT64_MAX;
-  }
-  *data = static_cast<T>(value);
+// Past the end the Mac's dext runs into the guard page and dies; here the run goes on and says so.
+[[gnu::noinline]] void report_refused(dartboard::io_return::Code code, const char* what, size_t bytes, uint8_t index) {
+  if (code != dartboard::io_return::kOverrun) return;
+  report(LogLevel::kWarning, "%s%zu past the end of memory index %u: a dext on a Mac would crash", what, 8 * bytes,
+         index);
 }
 
-void write_memory(const IOPCIDevice_IVars& iv, uint8_t index, uint64_t offset, unsigned width, uint64_t data) {
-  if (iv.nub->memory_write(iv.owner, index, offset, width, data) == dartboard::io_return::kOverrun) [[unlikely]] {
-    report(LogLevel::kWarning, "MemoryWrite%u past the end of memory index %u: a dext on a Mac would crash", 8 * width,
-           index);
+template <class T>
+void read_memory(const IOPCIDevice_IVars& iv, uint8_t index, uint64_t offset, T* data) {
+  const dartboard::io_return::Code code = iv.nub->read_word(iv.owner, index, offset, data);
+  if (code != dartboard::io_return::kSuccess) [[unlikely]] {
+    *data = static_cast<T>(~T{0});
+    report_refused(code, "MemoryRead", sizeof(T), index);
   }
+}
+
+template <class T>
+void write_memory(const IOPCIDevice_IVars& iv, uint8_t index, uint64_t offset, T data) {
+  const dartboard::io_return::Code code = iv.nub->write_word(iv.owner, index, offset, data);
+  if (code != dartboard::io_return::kSuccess) [[unlikely]] report_refused(code, "MemoryWrite", sizeof(T), index);
 }
 
 uint64_t session_of(IOService* client) {
@@ -154,28 +155,28 @@ void IOPCIDevice::MemoryRead8(uint8_t i, uint64_t o, uint8_t* d, IOOptionBits) {
   read_memory(*ivars, i, o, d);
 }
 void IOPCIDevice::MemoryWrite64(uint8_t i, uint64_t o, uint64_t d) {
-  write_memory(*ivars, i, o, 8, d);
+  write_memory(*ivars, i, o, d);
 }
 void IOPCIDevice::MemoryWrite32(uint8_t i, uint64_t o, uint32_t d) {
-  write_memory(*ivars, i, o, 4, d);
+  write_memory(*ivars, i, o, d);
 }
 void IOPCIDevice::MemoryWrite16(uint8_t i, uint64_t o, uint16_t d) {
-  write_memory(*ivars, i, o, 2, d);
+  write_memory(*ivars, i, o, d);
 }
 void IOPCIDevice::MemoryWrite8(uint8_t i, uint64_t o, uint8_t d) {
-  write_memory(*ivars, i, o, 1, d);
+  write_memory(*ivars, i, o, d);
 }
 void IOPCIDevice::MemoryWrite64(uint8_t i, uint64_t o, uint64_t d, IOOptionBits) {
-  write_memory(*ivars, i, o, 8, d);
+  write_memory(*ivars, i, o, d);
 }
 void IOPCIDevice::MemoryWrite32(uint8_t i, uint64_t o, uint32_t d, IOOptionBits) {
-  write_memory(*ivars, i, o, 4, d);
+  write_memory(*ivars, i, o, d);
 }
 void IOPCIDevice::MemoryWrite16(uint8_t i, uint64_t o, uint16_t d, IOOptionBits) {
-  write_memory(*ivars, i, o, 2, d);
+  write_memory(*ivars, i, o, d);
 }
 void IOPCIDevice::MemoryWrite8(uint8_t i, uint64_t o, uint8_t d, IOOptionBits) {
-  write_memory(*ivars, i, o, 1, d);
+  write_memory(*ivars, i, o, d);
 }
 
 kern_return_t IOPCIDevice::_MemoryAccess_Impl(uint64_t operation, uint64_t offset, uint64_t data, uint64_t* readData,

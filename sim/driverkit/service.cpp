@@ -3,9 +3,11 @@
 // Rules: xnu IOUserServer.cpp. Create only instantiates and attaches;
 // the framework starts a user client after NewUserClient returned it, whose reference it consumes. A service whose
 // Start fails is not published. Stop that does not reach IOService::Stop would leave a Mac waiting: a warning here.
+#include "sim/driverkit/pci_device.h"
 #include "sim/driverkit/service.h"
 
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include <DriverKit/IOKitKeys.h>
@@ -170,6 +172,19 @@ void DextService::abandon() {
 
 void DextService::terminate_later() {
   macos::Kernel::current()->work().post([keep = macos::Ref<DextService>(this)] { keep->terminate(); });
+}
+
+void DextService::crash() {
+  if (object_ == nullptr || terminated_) return;
+  const macos::Ref<DextService> keep(this);
+  IOService* const provider = variables(object_).provider;
+  if (provider != nullptr) provider->ClientCrashed(object_, 0);
+  // The nub is matched again when its driver is gone (IOService::startMatching), in a new process.
+  const auto* device = OSDynamicCast(IOPCIDevice, provider);
+  const std::optional<unsigned> root =
+      device != nullptr ? std::optional(device->ivars->nub->root_index()) : std::nullopt;
+  terminate();
+  if (root) macos::Kernel::current()->work().post([root] { macos::Kernel::current()->rematch(*root); });
 }
 
 }  // namespace dartboard::driverkit

@@ -73,6 +73,10 @@ class DextService final : public macos::Service {
   void set_properties(const PlistValue& personality);
   /// Terminates soon: from dext code, where stopping at once would pull the rug.
   void terminate_later();
+  /// The dext's process dies: its devices are closed under it, then the service goes, and a fresh process takes the
+  /// device soon. What its code would have done is lost; its memory is reclaimed by the same Stop, which reaches nothing
+  /// any more.
+  void crash();
   void forget(DextUserClient* client);
   /// Start failed: leaves the registry without having been a service; Stop is not called.
   void abandon();

@@ -1,7 +1,7 @@
 // sim/driverkit/user_client.cpp - IOUserClient and its kernel side.
 //
 // Rules: xnu IOUserServer.cpp IOUserUserClient::externalMethod, IOUserClient.cpp.
-// external_method is on the way of every access a guest makes: for scalars it is a queue entry and a virtual call.
+// scalar_method is on the way of every access a guest makes: a queue entry and a virtual call.
 #include "sim/driverkit/user_client.h"
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 
 #include <DriverKit/OSCollections.h>
 
+#include "model/fault.h"
 #include "sim/driverkit/action.h"
 #include "sim/driverkit/memory.h"
 #include "sim/driverkit/service.h"
@@ -55,29 +56,26 @@ void DextUserClient::finish() {
   object->release();
 }
 
-io_return::Code DextUserClient::external_method(uint32_t selector, macos::MethodCall& call) {
-  if (object_ == nullptr || terminated_) [[unlikely]]
-    return io_return::kOffline;
-  if (call.scalar_input_count > macos::kScalarsMax || call.scalar_output_count > macos::kScalarsMax) [[unlikely]] {
-    return io_return::kBadArgument;
+io_return::Code DextUserClient::scalar_method(uint32_t selector, const uint64_t* input, uint32_t input_count,
+                                              uint64_t* output, uint32_t* output_count) {
+  if (!alive() || in_call_ || model::faults_installed()) [[unlikely]] {
+    return UserClient::scalar_method(selector, input, input_count, output, output_count);
   }
-  if (!call.scalars_only || in_call_) [[unlikely]] return call_with_structures(selector, call);
   IODispatchQueue* const queue = queue_;
   macos::WorkQueue& work = queue->ivars->work;
-  if (!work.enter()) [[unlikely]]
-    return to_code(deadlock("ExternalMethod", queue));
+  if (!work.enter()) [[unlikely]] return to_code(deadlock("ExternalMethod", queue));
   IODispatchQueue* const previous = std::exchange(process.current_queue, queue);
   in_call_ = true;
   arguments_.selector = selector;
-  arguments_.scalarInput = call.scalar_input;
-  arguments_.scalarInputCount = call.scalar_input_count;
-  arguments_.scalarOutput = call.scalar_output;
-  arguments_.scalarOutputCount = call.scalar_output_count;
+  arguments_.scalarInput = input;
+  arguments_.scalarInputCount = input_count;
+  arguments_.scalarOutput = output;
+  arguments_.scalarOutputCount = *output_count;
   const kern_return_t result = object_->ExternalMethod(selector, &arguments_, nullptr, nullptr, nullptr);
   in_call_ = false;
   process.current_queue = previous;
   work.leave();
-  call.scalar_output_count = std::min(arguments_.scalarOutputCount, call.scalar_output_count);
+  if (arguments_.scalarOutputCount < *output_count) *output_count = arguments_.scalarOutputCount;
   if (arguments_.structureOutput != nullptr) [[unlikely]] {
     // The client left no room for a structure.
     OSSafeReleaseNULL(arguments_.structureOutput);
@@ -86,7 +84,13 @@ io_return::Code DextUserClient::external_method(uint32_t selector, macos::Method
   return to_code(result);
 }
 
-io_return::Code DextUserClient::call_with_structures(uint32_t selector, macos::MethodCall& call) {
+io_return::Code DextUserClient::external_method(uint32_t selector, macos::MethodCall& call) {
+  if (!alive()) return io_return::kOffline;
+  if (call.scalar_input_count > macos::kScalarsMax || call.scalar_output_count > macos::kScalarsMax) {
+    return io_return::kBadArgument;
+  }
+  io_return::Code struck = io_return::kSuccess;
+  if (model::faults_installed() && strike(selector, call, &struck)) [[unlikely]] return struck;
   OnQueueScope scope(queue_);
   if (!scope.entered()) return to_code(deadlock("ExternalMethod", queue_));
   if (call.structure_input_bytes > macos::kInbandBytesMax) return io_return::kBadArgument;
@@ -120,6 +124,50 @@ io_return::Code DextUserClient::call_with_structures(uint32_t selector, macos::M
   OSSafeReleaseNULL(arguments.structureInputDescriptor);
   OSSafeReleaseNULL(arguments.structureOutputDescriptor);
   return result != kIOReturnSuccess ? to_code(result) : structure;
+}
+
+/// What can happen to the driver's process at a call. True: the call is over, with `code`. The key is the selector.
+bool DextUserClient::strike(uint32_t selector, macos::MethodCall& call, io_return::Code* code) {
+  using model::FaultKind;
+  constexpr uint64_t kSlowNs = 100'000'000, kHangNs = 30'000'000'000;
+  // mach/mig_errors.h MIG_SERVER_DIED: what the caller of a server that dies is told.
+  constexpr io_return::Code kServerDied = 0xfffffecc;
+  const macos::Ref<DextUserClient> keep(this);
+  model::Timeline& timeline = macos::Kernel::current()->timeline();
+  if (model::fault(FaultKind::kDextSlow, selector)) {
+    timeline.advance(model::fault_amount(FaultKind::kDextSlow, kSlowNs));
+  }
+  if (model::fault(FaultKind::kDextHang, selector)) {
+    // A Mac's caller waits for ever; whoever bounds the wait gives up here.
+    timeline.advance(model::fault_amount(FaultKind::kDextHang, kHangNs));
+    *code = io_return::kTimeout;
+    return true;
+  }
+  if (model::fault(FaultKind::kDextQuota, selector)) {
+    *code = io_return::kNoResources;
+    return true;
+  }
+  if (model::fault(FaultKind::kDextVersionSkew, selector)) {
+    // Another version has other counts: it finds too many or too few.
+    *code = io_return::kBadArgument;
+    call.scalar_output_count = 0;
+    return true;
+  }
+  auto& service = static_cast<DextService&>(*service_);
+  if (model::fault(FaultKind::kDextCrash, selector)) {
+    service.crash();
+    *code = kServerDied;
+    return true;
+  }
+  if (model::fault(FaultKind::kDextRestarted, selector)) {
+    // The new driver is up before the old client's call comes back.
+    service.crash();
+    macos::Kernel::current()->executor().run_until_idle();
+    *code = kServerDied;
+    return true;
+  }
+  if (model::fault(FaultKind::kDextTerminated, selector)) service.terminate_later();
+  return false;
 }
 
 io_return::Code DextUserClient::finish_structure_output(macos::MethodCall& call,
@@ -176,8 +224,8 @@ void DextUserClient::client_close() {
 void DextUserClient::note_copy_on_write() {
   if (std::exchange(copy_on_write_noted_, true)) return;
   report(LogLevel::kWarning,
-         "CreateMemoryDescriptorFromClient without kIOMemoryDisableCopyOnWrite for memory that the "
-         "device writes: the client may not see the writes on a Mac");
+         "CreateMemoryDescriptorFromClient without kIOMemoryDisableCopyOnWrite for memory that is to be written: the "
+         "client sees the device's writes, but not what is written through a mapping of the descriptor");
 }
 
 void DextUserClient::service_terminated() {
@@ -249,14 +297,12 @@ kern_return_t IOUserClient::CreateMemoryDescriptorFromClient_Impl(uint64_t optio
   for (uint32_t i = 0; i < segmentsCount; ++i) {
     ranges.push_back({reinterpret_cast<std::byte*>(segments[i].address), segments[i].length});
   }
-  // Copy-on-write is the default (IOUserServer.cpp, CreateMemoryDescriptorFromClient). For memory that the device may
-  // write, known drivers leave kIOMemoryDisableCopyOnWrite out and yet see the device's writes on a Mac, so only
-  // descriptors that are read alone become snapshots; the missing option is reported.
+  // Copy-on-write is the default (IOUserServer.cpp, CreateMemoryDescriptorFromClient). It concerns mappings alone: DMA
+  // works on the client's pages either way, which is why drivers that leave kIOMemoryDisableCopyOnWrite out still see
+  // the device's writes. Memory that is to be written is reported, because a write through a mapping stays unseen.
   const auto direction = static_cast<dartboard::macos::MemoryDirection>(options & kIOMemoryDirectionInOut);
-  const bool shared = (options & kIOMemoryDisableCopyOnWrite) != 0 || (options & kIOMemoryDirectionIn) != 0;
-  if ((options & (kIOMemoryDisableCopyOnWrite | kIOMemoryDirectionIn)) == kIOMemoryDirectionIn) {
-    IOService::ivars->connection->note_copy_on_write();
-  }
-  *memory = make_descriptor(dartboard::macos::MemoryObject::from_client(std::move(ranges), direction, !shared));
+  const bool copy_on_write = (options & kIOMemoryDisableCopyOnWrite) == 0;
+  if (copy_on_write && (options & kIOMemoryDirectionIn) != 0) IOService::ivars->connection->note_copy_on_write();
+  *memory = make_descriptor(dartboard::macos::MemoryObject::from_client(std::move(ranges), direction, copy_on_write));
   return *memory != nullptr ? kIOReturnSuccess : kIOReturnNoMemory;
 }

@@ -21,6 +21,8 @@ class DextUserClient final : public macos::UserClient {
   io_return::Code start();
 
   io_return::Code external_method(uint32_t selector, macos::MethodCall& call) override;
+  io_return::Code scalar_method(uint32_t selector, const uint64_t* input, uint32_t input_count, uint64_t* output,
+                                uint32_t* output_count) override;
   io_return::Code client_memory_for_type(uint32_t type, uint32_t* options,
                                          macos::Ref<macos::MemoryObject>* memory) override;
   void client_close() override;
@@ -37,7 +39,7 @@ class DextUserClient final : public macos::UserClient {
 
  private:
   ~DextUserClient() override;
-  io_return::Code call_with_structures(uint32_t selector, macos::MethodCall& call);
+  bool strike(uint32_t selector, macos::MethodCall& call, io_return::Code* code);
   io_return::Code finish_structure_output(macos::MethodCall& call, IOUserClientMethodArguments& arguments);
   void finish();
 

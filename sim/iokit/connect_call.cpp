@@ -11,6 +11,7 @@
 #include <array>
 #include <cstring>
 
+#include "model/fault.h"
 #include "model/timeline.h"
 #include "sim/iokit/context.h"
 #include "sim/iokit/reserved_memory.h"
@@ -28,15 +29,24 @@ constexpr size_t kVariableOutputBytesMax = 1 * kMiB;   // room given to a driver
 
 kern_return_t to_kern_return(io_return::Code code) { return static_cast<kern_return_t>(code); }
 
-/// The trip into the kernel: time, the call itself, the books.
-inline io_return::Code invoke(Context& context, ConnectionObject& connection, uint32_t selector, MethodCall& call) {
-  model::Timeline& timeline = context.timeline();
-  timeline.advance(connection.call_ns);
-  const io_return::Code code = connection.client->external_method(selector, call);
+/// The books of one call.
+inline void note(Context& context, uint32_t selector, io_return::Code code) {
   macos::CallStats& stats = context.calls();
   ++stats.by_selector[std::min(selector, macos::kSelectorsCounted - 1)];
-  if (code != io_return::kSuccess) [[unlikely]] ++stats.failed;
-  context.hash().add(timeline.now().value, sim::TraceKind::kUserCall, uint64_t{selector} << 32 | code);
+  const uint64_t now = context.timeline().now().value;
+  if (code == io_return::kSuccess && selector <= UINT8_MAX) [[likely]] {
+    context.hash().add(now, sim::TraceKind::kUserCall, static_cast<uint8_t>(selector));
+  } else {
+    if (code != io_return::kSuccess) ++stats.failed;
+    context.hash().add(now, sim::TraceKind::kUserCall, 0, uint64_t{selector} << 32 | code);
+  }
+}
+
+/// The trip into the kernel: time, the call itself, the books.
+io_return::Code invoke(Context& context, ConnectionObject& connection, uint32_t selector, MethodCall& call) {
+  context.timeline().advance(connection.call_ns);
+  const io_return::Code code = connection.client->external_method(selector, call);
+  note(context, selector, code);
   return code;
 }
 
@@ -183,9 +193,23 @@ struct FullCall {
   size_t* output_structure_bytes;
 };
 
+/// What can happen to the calling program at a call. The key is the selector.
+void strike_client(Context& context, uint32_t selector) {
+  using model::FaultKind;
+  constexpr uint64_t kPauseNs = 1'000'000'000, kJitterNs = 10'000;
+  if (model::fault(FaultKind::kTimeJitter, selector)) {
+    context.timeline().advance(model::fault_amount(FaultKind::kTimeJitter, kJitterNs));
+  }
+  if (model::fault(FaultKind::kClientPaused, selector)) {
+    context.timeline().advance(model::fault_amount(FaultKind::kClientPaused, kPauseNs));
+  }
+  if (model::fault(FaultKind::kClientKilled, selector)) context.kill_client();
+}
+
 kern_return_t call_full(mach_port_t name, uint32_t selector, const FullCall& full, macos::AsyncTarget* completion) {
   if (full.input_count > kScalarsMax) return MIG_ARRAY_TOO_LARGE;
   Context& context = Context::instance();
+  if (model::faults_installed()) [[unlikely]] strike_client(context, selector);
   io_return::Code code;
   ConnectionObject* const connection = find_connection(context, name, &code);
   if (connection == nullptr) return to_kern_return(code);
@@ -232,24 +256,28 @@ using namespace dartboard::iokit;   // NOLINT: the C API below is this file's pu
 
 extern "C" {
 
-// The hot path: no allocation, one array on the stack.
+// The hot path: no allocation, and for the one result that nearly all calls have, no array either.
 kern_return_t IOConnectCallScalarMethod(mach_port_t connection, uint32_t selector, const uint64_t* input,
                                         uint32_t inputCnt, uint64_t* output, uint32_t* outputCnt) {
-  if (inputCnt > kScalarsMax) [[unlikely]] return MIG_ARRAY_TOO_LARGE;
+  uint32_t written = outputCnt != nullptr ? *outputCnt : 0;
   Context& context = Context::instance();
+  if (dartboard::model::faults_installed()) [[unlikely]] strike_client(context, selector);
   dartboard::io_return::Code code;
   ConnectionObject* const object = find_connection_name(context, connection, &code);
-  if (object == nullptr) [[unlikely]] return to_kern_return(code);
-  ScalarReply scalars(output, outputCnt);
-  if ((inputCnt != 0 && input == nullptr) || !scalars.storable()) [[unlikely]] return kIOReturnBadArgument;
-  MethodCall call;
-  call.scalars_only = true;
-  call.scalar_input = input;
-  call.scalar_input_count = inputCnt;
-  scalars.prepare(call);
-  code = invoke(context, *object, selector, call);
+  if (object == nullptr || written > 1 || inputCnt > kScalarsMax || (inputCnt != 0 && input == nullptr) ||
+      (written != 0 && output == nullptr)) [[unlikely]] {
+    return IOConnectCallMethod(connection, selector, input, inputCnt, nullptr, 0, output, outputCnt, nullptr, nullptr);
+  }
+  uint64_t value = 0;
+  context.timeline().advance(object->call_ns);
+  code = object->client->scalar_method(selector, input, inputCnt, &value, &written);
+  note(context, selector, code);
   if (code != dartboard::io_return::kSuccess) [[unlikely]] return to_kern_return(code);
-  return scalars.give(call);
+  if (outputCnt != nullptr) {
+    if (written != 0) *output = value;
+    *outputCnt = written;
+  }
+  return KERN_SUCCESS;
 }
 
 kern_return_t IOConnectCallMethod(mach_port_t connection, uint32_t selector, const uint64_t* input, uint32_t inputCnt,

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "model/timeline.h"
+#include "model/fault.h"
 #include "sim/iokit/context.h"
 #include "sim/iokit/reserved_memory.h"
 #include "sim/macos/pci_nub.h"
@@ -101,6 +102,7 @@ kern_return_t IOConnectMapMemory64(io_connect_t connect, uint32_t memoryType, ta
   ClientMap map;
   map.memory = memory;
   map.read_only = (driver_options & kOptionReadOnly) != 0 || (options & kIOMapReadOnly) != 0;
+  if (dartboard::model::fault(dartboard::model::FaultKind::kResourceMapFails, memoryType)) return kIOReturnBadArgument;
   if (!place(*memory, &map)) return kIOReturnBadArgument;
   *atAddress = map.address;
   *ofSize = map.length;

@@ -22,11 +22,26 @@ ShutdownHook shutdown_hook;
 
 EntryObject::~EntryObject() { Context::instance().entry_names_.erase(entry.get()); }
 
+namespace {
+void note_client(sim::TraceKind kind, uint8_t detail, uint64_t id, const macos::Service& service) {
+  Context& context = Context::instance();
+  context.hash().add(context.timeline().now().value, kind, detail, id, service.id());
+}
+}  // namespace
+
+ConnectionObject::ConnectionObject(macos::Ref<macos::UserClient> user_client, macos::Ref<macos::Service> opened,
+                                   uint64_t call_ns_in)
+    : PortObject(PortKind::kConnection), client(std::move(user_client)), service(std::move(opened)),
+      call_ns(call_ns_in), id_(Context::instance().next_connection()) {
+  note_client(sim::TraceKind::kClientOpened, 0, id_, *service);
+}
+
 ConnectionObject::~ConnectionObject() { close(); }
 
 void ConnectionObject::close() {
   if (closed_) return;
   closed_ = true;
+  note_client(sim::TraceKind::kClientClosing, 0, id_, *service);
   // The maps go with the connection; which of them and Stop comes first is not known of the real one. The dext may
   // free memory in Stop, so the maps go first.
   for (const ClientMap& map : maps) {
@@ -34,6 +49,8 @@ void ConnectionObject::close() {
   }
   maps.clear();
   if (client->alive()) client->client_close();
+  // Closed from inside one of its own calls, the client's Stop comes after that call.
+  note_client(sim::TraceKind::kClientClosed, client->alive() ? 1 : 0, id_, *service);
 }
 
 void Context::attach(macos::Kernel* current) {
@@ -45,6 +62,7 @@ void Context::attach(macos::Kernel* current) {
   hash_ = &current->hash();
   calls_ = &current->calls();
   panic_ = &current->panicked();
+  connections_opened_ = 0;
 }
 
 PortName Context::name_of(macos::RegistryEntry& entry) {
@@ -64,6 +82,16 @@ macos::RegistryEntry* Context::entry(PortName name) const {
 }
 
 macos::Service* Context::service(PortName name) const { return dynamic_cast<macos::Service*>(entry(name)); }
+
+void Context::kill_client() {
+  if (resetting_) return;
+  resetting_ = true;
+  for (const PortKind kind : {PortKind::kNotification, PortKind::kIterator, PortKind::kConnection}) {
+    handles_.remove_all(kind);
+  }
+  handles_.for_each(PortKind::kReceive, [](PortObject& object) { static_cast<ReceiveRight&>(object).clear(); });
+  resetting_ = false;
+}
 
 void Context::reset() {
   if (resetting_) return;   // closing a connection may end in a shutdown that comes back here

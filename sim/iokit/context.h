@@ -45,9 +45,7 @@ struct ClientMap {
 /// An open connection: the object behind an io_connect_t.
 class ConnectionObject final : public PortObject {
  public:
-  ConnectionObject(macos::Ref<macos::UserClient> user_client, macos::Ref<macos::Service> opened, uint64_t call_ns)
-      : PortObject(PortKind::kConnection), client(std::move(user_client)), service(std::move(opened)),
-        call_ns(call_ns) {}
+  ConnectionObject(macos::Ref<macos::UserClient> user_client, macos::Ref<macos::Service> opened, uint64_t call_ns);
   ~ConnectionObject() override;   ///< closes the user client if that was not done: the last send right went away
   /// Takes every map away and tells the dext (once). The user client takes no calls afterwards.
   void close();
@@ -58,6 +56,7 @@ class ConnectionObject final : public PortObject {
   std::vector<ClientMap> maps;
 
  private:
+  uint64_t id_;               ///< in the order of opening, for the trace
   bool closed_ = false;
 };
 
@@ -65,8 +64,8 @@ class Context {
  public:
   /// The process's context. Never destroyed: clients may call from static destructors.
   static Context& instance() {
-    static Context* const context = new Context;
-    return *context;
+    if (instance_ == nullptr) [[unlikely]] instance_ = new Context;
+    return *instance_;
   }
 
   /// The machine that is on, attached to; null when there is none.
@@ -98,7 +97,11 @@ class Context {
   sim::TraceHash& hash() { return *hash_; }
   macos::CallStats& calls() { return *calls_; }
   bool panicked() const { return panic_->has_value(); }
+  /// The trace's name for the next connection.
+  uint64_t next_connection() { return ++connections_opened_; }
 
+  /// The program dies: the kernel closes its connections, and every name it had is dead.
+  void kill_client();
   /// Every name from the machine becomes invalid, connections are closed, messages dropped.
   void reset();
   void inspect(InspectNode& node) const;
@@ -106,6 +109,7 @@ class Context {
  private:
   friend class EntryObject;
   Context() = default;
+  inline static Context* instance_ = nullptr;   // the simulation has one thread: no guard to ask on every call
   void attach(macos::Kernel* current);
 
   macos::Kernel* kernel_ = nullptr;
@@ -113,6 +117,7 @@ class Context {
   sim::TraceHash* hash_ = nullptr;
   macos::CallStats* calls_ = nullptr;
   const std::optional<macos::Panic>* panic_ = nullptr;   ///< not null while there are connections
+  uint64_t connections_opened_ = 0;   ///< in this run
   HandleTable handles_;
   NotificationQueue notifications_;
   std::map<const macos::RegistryEntry*, PortName> entry_names_;   ///< looked up only, never walked

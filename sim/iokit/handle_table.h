@@ -49,9 +49,9 @@ class HandleTable {
   /// The object of `name` if it is live and of `kind`, else null. The hot path.
   template <class T>
   T* find(PortName name, PortKind kind) const {
-    const uint32_t index = name >> kGenerationBits;
-    if (index >= slots_.size()) [[unlikely]] return nullptr;
-    const Slot& slot = slots_[index];
+    const Slot* const at = slots_.data() + (name >> kGenerationBits);
+    if (at >= slots_.data() + slots_.size()) [[unlikely]] return nullptr;
+    const Slot& slot = *at;
     if (slot.name != name || slot.kind != kind) [[unlikely]] return nullptr;
     return static_cast<T*>(slot.object);
   }

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "model/fault.h"
 #include "sim/iokit/context.h"
 #include "sim/iokit/core_foundation/run_loop.h"
 #include "sim/iokit/dispatch/dispatch_queue.h"
@@ -45,7 +46,7 @@ ReceiveRight::~ReceiveRight() {
 
 void ReceiveRight::post(Message message) {
   NotificationQueue& queue = Context::instance().notifications();
-  if (messages_.size() >= kMessagesMax) {
+  if (messages_.size() >= kMessagesMax || model::fault(model::FaultKind::kResourceQueueFull, message.callback != 0)) {
     queue.count_dropped();
     return;
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "model/fault.h"
 #include "model/timeline.h"
 #include "sim/iokit/context.h"
 
@@ -18,6 +19,7 @@ uint64_t pump() {
   uint64_t run = 0;
   while (run < kCalloutsMax) {
     run_kernel();
+    if (model::fault(model::FaultKind::kClientNeverReads)) break;
     if (!context.notifications().run_one({})) break;
     ++run;
   }

@@ -4,6 +4,9 @@
 #include <cstring>
 #include <string_view>
 
+#include <algorithm>
+
+#include "model/fault.h"
 #include "sim/iokit/context.h"
 #include "sim/iokit/iterator_object.h"
 #include "sim/iokit/notification_port.h"
@@ -195,6 +198,28 @@ kern_return_t IOServiceAuthorize(io_service_t service, uint32_t) {
   return Context::instance().service(service) != nullptr ? KERN_SUCCESS : not_a_service(service);
 }
 
+}  // extern "C"
+
+namespace {
+
+/// Other programs that open the same service: one that stays for a moment, or many that come and go.
+void strike_open(Service& target, uint32_t type) {
+  using dartboard::model::FaultKind;
+  constexpr uint64_t kStorm = 32;
+  uint64_t others = dartboard::model::fault(FaultKind::kClientRace, target.id()) ? 1 : 0;
+  if (dartboard::model::fault(FaultKind::kClientReconnectStorm, target.id())) {
+    others += std::min<uint64_t>(dartboard::model::fault_amount(FaultKind::kClientReconnectStorm, kStorm), 10'000);
+  }
+  for (uint64_t i = 0; i < others; ++i) {
+    Ref<dartboard::macos::UserClient> other;
+    if (target.new_user_client(type, &other) == dartboard::io_return::kSuccess && other) other->client_close();
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
 kern_return_t IOServiceOpen(io_service_t service, task_port_t owningTask, uint32_t type, io_connect_t* connect) {
   Context& context = Context::instance();
   if (connect == nullptr) return kIOReturnBadArgument;
@@ -206,6 +231,7 @@ kern_return_t IOServiceOpen(io_service_t service, task_port_t owningTask, uint32
   if (target == nullptr) return not_a_service(service);
   if (owningTask != kTaskSelf) return kIOReturnBadArgument;
   if (target->terminated()) return kIOReturnOffline;
+  if (dartboard::model::faults_installed()) [[unlikely]] strike_open(*target, type);
   Ref<dartboard::macos::UserClient> client;
   code = target->new_user_client(type, &client);
   if (code != dartboard::io_return::kSuccess) return static_cast<kern_return_t>(code);

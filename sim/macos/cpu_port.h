@@ -25,21 +25,39 @@ class CpuPort final : public sc_core::sc_module {
   explicit CpuPort(sc_core::sc_module_name name) : sc_module(name), socket("socket") {}
 
   /// A load of 1, 2, 4 or 8 bytes. All-ones if the access failed.
-  uint64_t read(uint64_t cpu_address, unsigned width) {
-    uint64_t value = 0;
-    tlp_.request(model::TlpKind::kMemRead, Rid(), cpu_address, &value, width);
-    delay_ = sc_core::SC_ZERO_TIME;
+  template <class T>
+  T read_word(uint64_t cpu_address) {
+    T value = 0;
+    tlp_.request(model::TlpKind::kMemRead, Rid(), cpu_address, &value, sizeof value);
+    delay_ = sc_core::sc_time();
     socket->b_transport(tlp_, delay_);
     if (tlp_.get_response_status() != tlm::TLM_OK_RESPONSE) [[unlikely]]
-      return all_ones(width);
+      return static_cast<T>(~T{0});
     return value;
+  }
+  uint64_t read(uint64_t cpu_address, unsigned width) {
+    switch (width) {
+      case 1: return read_word<uint8_t>(cpu_address);
+      case 2: return read_word<uint16_t>(cpu_address);
+      case 4: return read_word<uint32_t>(cpu_address);
+      default: return read_word<uint64_t>(cpu_address);
+    }
   }
 
   /// A store of 1, 2, 4 or 8 bytes. Posted: nobody learns that it failed.
-  void write(uint64_t cpu_address, unsigned width, uint64_t value) {
-    tlp_.request(model::TlpKind::kMemWrite, Rid(), cpu_address, &value, width);
-    delay_ = sc_core::SC_ZERO_TIME;
+  template <class T>
+  void write_word(uint64_t cpu_address, T value) {
+    tlp_.request(model::TlpKind::kMemWrite, Rid(), cpu_address, &value, sizeof value);
+    delay_ = sc_core::sc_time();
     socket->b_transport(tlp_, delay_);
+  }
+  void write(uint64_t cpu_address, unsigned width, uint64_t value) {
+    switch (width) {
+      case 1: return write_word(cpu_address, static_cast<uint8_t>(value));
+      case 2: return write_word(cpu_address, static_cast<uint16_t>(value));
+      case 4: return write_word(cpu_address, static_cast<uint32_t>(value));
+      default: return write_word(cpu_address, value);
+    }
   }
 
   uint32_t config_read(Rid rid, uint64_t offset, unsigned width) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "model/fault.h"
 #include "sim/macos/kernel.h"
 #include "sim/macos/pci_nub.h"
 #include "sim/macos/root_context.h"
@@ -15,10 +16,23 @@ using io_return::Code;
 namespace {
 
 constexpr uint64_t kAddressBitsMin = 14;  // PAGE_SHIFT on Apple silicon
+constexpr uint64_t kTruncatedSegments = 1;  // what an injected truncation leaves
 constexpr uint64_t kPerformRead = 1, kPerformWrite = 2, kPerformZero = 4;
 
 Mapper& mapper_of(PciNub& nub) {
   return nub.root_context().mapper;
+}
+
+/// Segments of [iova, +length), one a page, at most `room`: the rest is dropped without a word (genIOVMSegments).
+uint32_t page_by_page(Iova iova, uint64_t length, uint64_t page_bytes, uint32_t room, DmaSegment* segments) {
+  uint32_t count = 0;
+  for (uint64_t at = iova.value; length != 0 && count < room; ++count) {
+    const uint64_t run = std::min(length, page_bytes - (at & (page_bytes - 1)));
+    segments[count] = {at, run};
+    at += run;
+    length -= run;
+  }
+  return count;
 }
 
 /// Walks a descriptor's ranges from a byte offset on.
@@ -103,8 +117,11 @@ Code DmaCommand::prepare(uint64_t options, Ref<MemoryObject> memory, uint64_t of
   Mapper::Mapping mapping;
   const bool empty = offset >= whole;  // nothing to map; genIOVMSegments finds it
   if (!empty) {
-    const Code code =
-        mapper_of(*nub_).map(nub_->rid(), *memory, offset, length, reads, writes, address_bits_, &mapping);
+    const unsigned bits = all ? memory->lower_address_bits(address_bits_) : address_bits_;
+    Mapper& mapper = mapper_of(*nub_);
+    const Code code = model::fault(model::FaultKind::kApplePoisonedCommand, length)
+                          ? mapper.config().exhausted_code
+                          : mapper.map(nub_->rid(), *memory, offset, length, reads, writes, bits, &mapping);
     if (code != io_return::kSuccess) {
       poisoned_ = true;
       memory->complete();
@@ -120,7 +137,8 @@ Code DmaCommand::prepare(uint64_t options, Ref<MemoryObject> memory, uint64_t of
     code = io_return::kBadArgument;
   } else if (empty) {
     code = io_return::kOverrun;
-  } else if (mapping.iova.value + (mapping.length - 1) > limit) {
+  } else if (mapping.iova.value + (mapping.length - 1) > limit ||
+             model::fault(model::FaultKind::kAppleMessageTooLarge, length)) {
     code = io_return::kMessageTooLarge;
   }
   if (code != io_return::kSuccess) {
@@ -131,18 +149,19 @@ Code DmaCommand::prepare(uint64_t options, Ref<MemoryObject> memory, uint64_t of
     return code;
   }
 
-  // One segment, unless an unaligned part makes the command walk physical pages one by one.
-  const uint64_t page = mapper_of(*nub_).config().page_bytes;
+  const MapperConfig& mapper_config = mapper_of(*nub_).config();
+  const uint64_t page = mapper_config.page_bytes;
+  const bool aligned = ((mapping.iova.value | length) & (page - 1)) == 0;
+  const bool cut = model::fault(model::FaultKind::kMapTruncated, length);
+  const bool split = cut || mapper_config.segment_per_page || model::fault(model::FaultKind::kMapMultiSegment, length);
   uint32_t count = 0;
-  if (all || ((mapping.iova.value | length) & (page - 1)) == 0) {
+  if ((all || aligned) && !split) {
     segments[count++] = {mapping.iova.value, length};
   } else {
-    uint64_t at = mapping.iova.value;
-    for (uint64_t left = length; left != 0 && count < room; ++count) {
-      const uint64_t run = std::min(left, page - (at & (page - 1)));
-      segments[count] = {at, run};
-      at += run;
-      left -= run;
+    count = page_by_page(mapping.iova, length, page, room, segments);
+    if (cut) {
+      count = static_cast<uint32_t>(
+          std::clamp<uint64_t>(model::fault_amount(model::FaultKind::kMapTruncated, kTruncatedSegments), 1, count));
     }
   }
   *segments_count = count;

@@ -31,7 +31,10 @@ class DmaCommand final : public KernelObject {
   static io_return::Code create(PciNub& nub, uint64_t options, uint64_t address_bits, Ref<DmaCommand>* command);
 
   /// `flags` out: direction of the descriptor (In 1, Out 2). `segments_count` in: array size; out: segments written.
-  /// length 0 = to the descriptor's whole length.
+  /// length 0 = the descriptor's whole length, whatever the offset.
+  /// The whole descriptor (offset 0, its whole length) is one segment, mapped with the descriptor's direction and with
+  /// the fewest address bits that any command asked of it. A part is mapped for reading and writing with this command's
+  /// bits, and is one segment if it starts and ends at a DART page; if not, the kernel walks the pages: a segment each.
   /// Failure points in order: kBadArgument (options, no memory), the memory's own prepare, kBusy (another descriptor is
   /// prepared or stuck), the mapper's code (the command is poisoned from then on: see complete()), kBadArgument (no
   /// room for segments), kOverrun (offset at or past the end), kMessageTooLarge (address above address_bits); the last

@@ -71,6 +71,7 @@ class Executor {
  private:
   friend class WorkQueue;
   WorkQueue* oldest() const;         // the runnable queue whose first item was posted first
+  WorkQueue* youngest() const;       // ... last
   std::vector<WorkQueue*> queues_;   // in creation order
   uint64_t order_ = 0;
   size_t pending_ = 0;

@@ -1,4 +1,5 @@
 // sim/macos/kernel.cpp - boot, shutdown, hot plug, panics; what the root complexes raise.
+#include "model/fault.h"
 #include "sim/macos/kernel.h"
 
 #include <cassert>
@@ -9,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "model/timeline.h"
+#include "sim/macos/dart_panic.h"
 #include "sim/macos/pci_family.h"
 #include "sim/macos/root_context.h"
 #include "sim/profile.h"
@@ -21,11 +23,6 @@ Kernel* g_current = nullptr;
 std::vector<DriverMatcher*>& matchers() {
   static std::vector<DriverMatcher*> list;  // filled by static initialisers, so it cannot be a plain global
   return list;
-}
-
-/// The error mask as SPTM prints it: FLAG, direction, stream, and the code bits.
-uint32_t error_mask(const model::DartFault& fault) {
-  return 1u << 31 | (fault.is_write ? 1u << 28 : 0u) | static_cast<uint32_t>(fault.sid.value) << 20 | fault.code;
 }
 
 }  // namespace
@@ -188,8 +185,21 @@ const std::optional<Panic>& Kernel::panicked() const {
 
 // Hot plug ------------------------------------------------------------------------------------------------------------
 
+void Kernel::rematch(unsigned root_index) {
+  Impl& k = *impl_;
+  if (!k.booted || root_index >= k.ports || k.panic || !k.roots[root_index]->nub) return;
+  const Ref<PciNub> nub = k.roots[root_index]->nub;
+  for (DriverMatcher* matcher : matchers()) matcher->offer(*this, *nub);
+}
+
 void Kernel::device_removed(unsigned root_index) {
   if (!impl_->booted || root_index >= impl_->ports) return;
+  if (impl_->roots[root_index]->nub && model::fault(model::FaultKind::kUnplugReadPanic, root_index)) {
+    panic(PanicCause::kStaleBarAccess,
+          fmt::format("LLC Bus error (Unavailable): a CPU read a BAR of the device behind {} after it was gone",
+                      impl_->profile.ports[root_index].name));
+    return;
+  }
   withdraw_nub(*this, *impl_->roots[root_index]);
   impl_->executor.run_until_idle();
 }
@@ -221,11 +231,8 @@ void Kernel::on_dart_error(unsigned root_index, const model::DartFault& fault) {
   ++k.dart_faults;
   if (k.profile.on_dart_fault == sim::FaultPolicy::kPanic) {
     if (k.panic) return;
-    panic(
-        PanicCause::kDartFault,
-        fmt::format("VIOLATION_T8110_DART_INVALID_ERR_MASK {:#010x}: {} {} of {:02x}:{:02x}.{} at {:#x}",
-                    error_mask(fault), k.profile.ports[root_index].name, fault.is_write ? "write" : "read",
-                    fault.requester.bus(), fault.requester.device(), fault.requester.function(), fault.address.value));
+    const sim::PortProfile& port = k.profile.ports[root_index];
+    panic(PanicCause::kDartFault, dart_panic_text(model::layout_of(port.root.dart.variant), port.name, fault));
     return;
   }
   if (k.fault_posted || k.panic) return;
@@ -267,10 +274,11 @@ void Kernel::on_link_change(unsigned root_index, bool up) {
 void Kernel::on_address_overflow(unsigned root_index, Rid requester, uint64_t address) {
   Impl& k = *impl_;
   if (!k.booted || k.panic || root_index >= k.ports) return;
+  model::PortRegisters& port = k.roots[root_index]->model.port();
   panic(PanicCause::kInboundAddress,
-        fmt::format("Request address is greater than 32 bits: {} {:02x}:{:02x}.{} asked for {:#x}",
-                    k.profile.ports[root_index].name, requester.bus(), requester.device(), requester.function(),
-                    address));
+        address_overflow_panic_text(k.profile.ports[root_index].name,
+                                    static_cast<uint32_t>(port.read(model::port_reg::kInterruptStatus, 4)), requester,
+                                    address));
 }
 
 // The registry's log --------------------------------------------------------------------------------------------------

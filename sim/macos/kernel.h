@@ -27,6 +27,7 @@ enum class PanicCause : uint8_t {
   kStaleBarAccess,     ///< CPU access to a removed device's BAR (quirk 17)
   kMapperRequire,      ///< REQUIRE in IODARTMapper
   kDextWatchdog,       ///< a dext blocked a power transition too long (quirk 18)
+  kMmioWrite,          ///< a register write took the host down (quirk 7)
 };
 std::string_view to_string(PanicCause cause);
 
@@ -94,6 +95,8 @@ class Kernel final : private model::PlatformSink, private ServiceLog {
   /// Thunderbolt: the device in a root's slot comes or goes. Terminates or publishes the nub.
   void device_removed(unsigned root);
   void device_arrived(unsigned root);
+  /// Offers the device behind a port to the drivers once more: one of them died.
+  void rematch(unsigned root);
 
   void inspect(InspectNode& node);
 

@@ -32,6 +32,8 @@ struct MapperConfig {
   IovaPolicy policy = IovaPolicy::kFirstFit;
   io_return::Code exhausted_code = io_return::kNoResources;
   uint64_t map_ns = 0;                        ///< simulated time of one map or unmap
+  bool refuse_unaligned = false;              ///< memory that does not start at a DART page is kNotAligned
+  bool segment_per_page = false;              ///< every prepared command gets one segment a page, not one in all
 };
 
 struct MapperStats {
@@ -39,6 +41,7 @@ struct MapperStats {
   uint64_t mappings = 0, mappings_peak = 0;
   uint64_t maps = 0, unmaps = 0, refusals = 0;
   uint64_t stale_unmaps = 0;                          ///< of mappings that were gone already (unplug, shutdown)
+  uint64_t leaked_unmaps = 0;                         ///< that failed: range and budget stay taken (fault)
 };
 
 /// What a mapper works with. All outlive it.
@@ -74,7 +77,7 @@ class Mapper {
   /// The first byte keeps its offset in the 4 KiB page. Only the 4 KiB pages that hold the range are wired: what is
   /// left of a larger DART page has no memory behind it.
   /// exhausted_code when a limit or the window is hit, kCannotWire without physical memory, kUnsupported for device
-  /// memory, kOverrun past the end, kBadArgument for length 0. Nothing is left behind on failure.
+  /// memory, kOverrun past the end, kBadArgument for length 0. Nothing is left behind on failure (I-04).
   /// `address_bits`: pages above are avoided if the window has others; the caller checks what it got.
   io_return::Code map(Rid rid, const MemoryObject& memory, uint64_t offset, uint64_t length, bool device_reads,
                       bool device_writes, unsigned address_bits, Mapping* mapping);

@@ -1,4 +1,4 @@
-// sim/macos/memory_object.cpp - descriptors over this process's memory; snapshots, windows, concatenations.
+// sim/macos/memory_object.cpp - descriptors over this process's memory; copies, windows, concatenations.
 #include "sim/macos/memory_object.h"
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/types.h"
+#include "model/fault.h"
 #include "sim/macos/pci_nub.h"
 
 namespace dartboard::macos {
@@ -51,6 +52,7 @@ MemoryObject::~MemoryObject() {
 
 std::byte* MemoryObject::take_zeroed(uint64_t bytes, uint64_t alignment) {
   if (bytes == 0 || bytes > kBufferBytesMax || alignment > kAlignmentMax) return nullptr;
+  if (model::fault(model::FaultKind::kResourceNoMemory, bytes)) return nullptr;
   // calloc: a large buffer is zero pages that cost nothing until they are touched.
   owned_ = std::calloc(1, bytes + alignment);
   if (owned_ == nullptr) return nullptr;
@@ -67,25 +69,47 @@ Ref<MemoryObject> MemoryObject::from_client(std::vector<Range> ranges, MemoryDir
     object->length_ += range.length;
   }
   object->ranges_ = std::move(ranges);
-  if (copy_on_write && object->valid_ && object->length_ != 0) {
-    // MAP_MEM_VM_COPY (IOMemoryDescriptor::memoryReferenceCreate): the descriptor keeps the pages as they are now, the
-    // client's later writes go to new ones. Each range keeps its offset in the page.
-    uint64_t bytes = 0;
-    for (const Range& r : object->ranges_)
-      bytes += round_up((address_of(r.base) & (kVmPageBytes - 1)) + r.length, kVmPageBytes);
-    std::byte* copy = object->take_zeroed(bytes, kVmPageBytes);
-    if (copy == nullptr) {
-      object->valid_ = false;
-      return object;
-    }
-    for (Range& r : object->ranges_) {
-      const uint64_t in_page = address_of(r.base) & (kVmPageBytes - 1);
-      std::memcpy(copy + in_page, r.base, r.length);
-      r.base = copy + in_page;
-      copy += round_up(in_page + r.length, kVmPageBytes);
-    }
-  }
+  if (copy_on_write && model::fault(model::FaultKind::kAppleCopyOnWriteUnseen, object->length_)) object->snapshot();
   return object;
+}
+
+/// What people met (and what a driver must not rely on): the device works on a copy that the client never sees.
+void MemoryObject::snapshot() {
+  if (!valid_ || length_ == 0) return;
+  uint64_t bytes = 0;
+  for (const Range& r : ranges_) bytes += round_up((address_of(r.base) & (kVmPageBytes - 1)) + r.length, kVmPageBytes);
+  std::byte* copy = take_zeroed(bytes, kVmPageBytes);
+  if (copy == nullptr) {
+    valid_ = false;
+    return;
+  }
+  for (Range& r : ranges_) {
+    const uint64_t in_page = address_of(r.base) & (kVmPageBytes - 1);
+    std::memcpy(copy + in_page, r.base, r.length);
+    r.base = copy + in_page;
+    copy += round_up(in_page + r.length, kVmPageBytes);
+  }
+}
+
+Ref<MemoryObject> MemoryObject::copy_for_mapping(uint64_t offset, uint64_t length) const {
+  if (!valid_ || length == 0 || !in_range(offset, length, length_)) return nullptr;
+  std::vector<Range> parts;
+  append_window(ranges_, offset, length, &parts);
+  // The mapping starts where the memory does in its page, as a mapping of the pages themselves would.
+  const uint64_t in_page = address_of(parts.front().base) & (kVmPageBytes - 1);
+  if (in_page + length < length) return nullptr;
+  Ref<MemoryObject> copy = Ref<MemoryObject>::adopt(new MemoryObject());
+  std::byte* at = copy->take_zeroed(round_up(in_page + length, kVmPageBytes), kVmPageBytes);
+  if (at == nullptr) return nullptr;
+  at += in_page;
+  copy->direction_ = direction_;
+  copy->length_ = length;
+  copy->ranges_.push_back({at, length});
+  for (const Range& part : parts) {
+    std::memcpy(at, part.base, part.length);
+    at += part.length;
+  }
+  return copy;
 }
 
 Ref<MemoryObject> MemoryObject::buffer(uint64_t capacity, uint64_t alignment, MemoryDirection direction) {
@@ -120,6 +144,7 @@ Ref<MemoryObject> MemoryObject::sub(Ref<MemoryObject> parent, uint64_t offset, u
   object->direction_ = direction;
   object->length_ = length;
   object->valid_ = parent->valid_;
+  object->copy_on_write_ = parent->copy_on_write_;
   object->nub_ = parent->nub_;
   object->nub_pointer_ = parent->nub_pointer_;
   object->memory_index_ = parent->memory_index_;
@@ -136,6 +161,7 @@ Ref<MemoryObject> MemoryObject::concatenation(const std::vector<Ref<MemoryObject
   for (const Ref<MemoryObject>& part : parts) {
     if (!part || part->kind_ == MemoryKind::kDevice || object->length_ + part->length_ < part->length_) return nullptr;
     object->valid_ = object->valid_ && part->valid_;
+    object->copy_on_write_ = object->copy_on_write_ || part->copy_on_write_;
     append_window(part->ranges_, 0, part->length_, &object->ranges_);
     object->length_ += part->length_;
   }

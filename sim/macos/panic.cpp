@@ -10,6 +10,7 @@ std::string_view to_string(PanicCause cause) {
     case PanicCause::kStaleBarAccess: return "stale-bar-access";
     case PanicCause::kMapperRequire: return "mapper-require";
     case PanicCause::kDextWatchdog: return "dext-watchdog";
+    case PanicCause::kMmioWrite: return "mmio-write";
   }
   return "unknown";
 }

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "model/fault.h"
 #include "model/capabilities.h"
 #include "model/config_space.h"
 #include "model/root_port.h"
@@ -101,7 +102,8 @@ void place_all(std::vector<FoundBar>& bars, const sim::PortProfile& profile) {
 
 std::vector<BarInfo> assign_bars(RootContext& root, Rid rid, bool with_rom) {
   std::vector<FoundBar> found = size_bars(root.port, rid, with_rom);
-  place_all(found, *root.profile);
+  // A device that was attached when the Mac started may be left without addresses until it is plugged in again.
+  if (!model::fault(model::FaultKind::kAppleBarsUnassigned, root.index)) place_all(found, *root.profile);
   std::vector<BarInfo> memory;
   for (const FoundBar& bar : found) {
     // What found no place is not in IODeviceMemory: GetBARInfo answers NotFound (seen in the field, quirk 11).
@@ -222,7 +224,8 @@ void bring_up_root(Kernel& kernel, RootContext& root, RegistryEntry& platform) {
   root.in_reset = false;
   root.descriptors_leaked = 0;
   root.vectors.reset(profile.msi_vectors);
-  root.dart.power_on(profile.root.dart.page_shift, profile.root.dart.pa_width, profile.root.dart.va_width);
+  root.vectors.set_late_queue(&kernel.work());
+  root.dart.power_on(profile.root.dart);
   root.mapper.configure(profile.mapper);
   program_windows(root.port, profile);
   root.bridge_pcie = find_capability(root.port, Rid(), model::pcie::kId);

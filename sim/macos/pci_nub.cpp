@@ -155,6 +155,8 @@ Code PciNub::copy_device_memory(uint64_t owner, uint64_t memory_index, Ref<Memor
   return io_return::kSuccess;
 }
 
+unsigned PciNub::root_index() const { return root_.index; }
+
 Code PciNub::refuse_access() const {
   return kernel_.panicked() ? io_return::kNotResponding : io_return::kNotOpen;
 }
@@ -173,7 +175,28 @@ Code PciNub::memory_read(uint64_t owner, unsigned memory_index, uint64_t offset,
   if (window.cpu_address == 0) [[unlikely]]
     return io_return::kUnsupported;
   *data = port_.read(window.cpu_address + offset, width);
+  if (model::faults_installed()) [[unlikely]] strike_read(memory_index, offset, width, data);
   return io_return::kSuccess;
+}
+
+/// What people met on Apple silicon while reading registers. The key is the memory index and the offset.
+void PciNub::strike_read(unsigned memory_index, uint64_t offset, unsigned width, uint64_t* data) {
+  using model::FaultKind;
+  const uint64_t key = uint64_t{memory_index} << 56 | offset;
+  if (model::fault(FaultKind::kAppleReadsAllOnes, key)) *data = all_ones(width);
+  // Another register's value: the neighbour's.
+  if (model::fault(FaultKind::kAppleReadsGarbage, key)) {
+    const Window& window = windows_[memory_index];
+    const uint64_t other = (offset ^ width) < window.bytes ? offset ^ width : offset;
+    *data = port_.read(window.cpu_address + other, width);
+  }
+}
+
+bool PciNub::strike_write(unsigned memory_index, uint64_t offset) {
+  if (!model::fault(model::FaultKind::kAppleMmioWriteReboots, uint64_t{memory_index} << 56 | offset)) return false;
+  kernel_.panic(PanicCause::kMmioWrite,
+                fmt::format("the host restarted at a register write: memory index {}, offset {:#x}", memory_index, offset));
+  return true;
 }
 
 Code PciNub::memory_write(uint64_t owner, unsigned memory_index, uint64_t offset, unsigned width, uint64_t data) {
@@ -189,6 +212,8 @@ Code PciNub::memory_write(uint64_t owner, unsigned memory_index, uint64_t offset
     return io_return::kNotAligned;
   if (window.cpu_address == 0) [[unlikely]]
     return io_return::kUnsupported;
+  if (model::faults_installed() && strike_write(memory_index, offset)) [[unlikely]]
+    return io_return::kNotResponding;
   port_.write(window.cpu_address + offset, width, data);
   return io_return::kSuccess;
 }

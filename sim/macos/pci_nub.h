@@ -14,6 +14,8 @@
 #include "base/io_return.h"
 #include "base/types.h"
 #include "model/device.h"
+#include "model/fault.h"
+#include "sim/core/trace_hash.h"
 #include "sim/macos/memory_object.h"
 #include "sim/macos/registry.h"
 
@@ -57,6 +59,9 @@ class PciNub final : public Service {
   RootContext& root_context() const;
   Kernel& kernel() const;
 
+  /// The root complex it sits behind.
+  unsigned root_index() const;
+
   // Sessions. `owner` identifies the client service (any stable id but 0 and UINT64_MAX).
   /// kNotOpen if it is open already, whoever asks (IOService::handleOpen); kError if inactive; kBadArgument for an
   /// impossible owner. Maps nothing; does not touch Command.
@@ -79,6 +84,12 @@ class PciNub final : public Service {
   /// A failed read (UR, timeout, link down) is kSuccess with all-ones, as on the machine. The hot path.
   io_return::Code memory_read(uint64_t owner, unsigned memory_index, uint64_t offset, unsigned width, uint64_t* data);
   io_return::Code memory_write(uint64_t owner, unsigned memory_index, uint64_t offset, unsigned width, uint64_t data);
+  /// The same for an access whose width is known when it is compiled (T: uint8_t to uint64_t): what the ways of a
+  /// guest's register accesses use. Defined in sim/macos/pci_nub_word.h.
+  template <class T>
+  io_return::Code read_word(uint64_t owner, unsigned memory_index, uint64_t offset, T* data);
+  template <class T>
+  io_return::Code write_word(uint64_t owner, unsigned memory_index, uint64_t offset, T data);
   /// The bytes behind a BAR, if the device offers them for direct access and Command lets requests through.
   model::DirectMemory direct_memory(unsigned memory_index);
 
@@ -130,6 +141,11 @@ class PciNub final : public Service {
     uint16_t device_control = 0, link_control = 0, device_control2 = 0, link_control2 = 0;
   };
 
+  bool word_allowed(uint64_t owner, unsigned memory_index, uint64_t offset, unsigned width) const {
+    if (owner != gate_owner_ || memory_index >= window_count_ || model::faults_installed()) return false;
+    const Window& window = windows_[memory_index];
+    return in_range(offset, width, window.bytes) && (offset & (width - 1)) == 0 && window.cpu_address != 0;
+  }
   bool alive() const;                                          // not terminated, no panic
   io_return::Code dead_code() const;                           // why not
   uint32_t cfg(uint64_t offset, unsigned width) const;         // the kernel's own accesses: no session needed
@@ -137,12 +153,15 @@ class PciNub final : public Service {
   void disable_device();                                       // Command: memory space and bus master off
   const BarInfo* bar_by_number(unsigned bar) const;
   io_return::Code refuse_access() const;
+  void strike_read(unsigned memory_index, uint64_t offset, unsigned width, uint64_t* data);
+  bool strike_write(unsigned memory_index, uint64_t offset);
 
   // pci_nub_interrupts.cpp
   void program_messages();
   void set_messages_enabled(bool enabled);
   void mask_entry(uint32_t index, bool masked);
   void release_vectors();
+  void note_vector(sim::TraceKind kind, uint32_t index);
 
   // pci_nub_reset.cpp
   bool supports_flr() const;

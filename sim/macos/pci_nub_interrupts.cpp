@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "model/fault.h"
 #include "model/capabilities.h"
 #include "model/config_space.h"
 #include "model/port_registers.h"
@@ -137,7 +138,9 @@ Code PciNub::register_interrupt(uint32_t index, InterruptHandler* handler) {
   if (handler == nullptr) return io_return::kBadArgument;
   if (index >= vectors_.size()) return io_return::kNoInterrupt;
   if (vectors_[index].handler != nullptr) return io_return::kNoResources;
+  if (model::fault(model::FaultKind::kInterruptBeforeEnable, index)) interrupt(index, vector_first_ + index);
   vectors_[index].handler = handler;
+  note_vector(sim::TraceKind::kVectorEnabled, index);
   mask_entry(index, false);
   if (messages_enabled_++ == 0) set_messages_enabled(true);
   return io_return::kSuccess;
@@ -146,18 +149,27 @@ Code PciNub::register_interrupt(uint32_t index, InterruptHandler* handler) {
 void PciNub::unregister_interrupt(uint32_t index, InterruptHandler* handler) {
   if (index >= vectors_.size() || handler == nullptr || vectors_[index].handler != handler) return;
   vectors_[index].handler = nullptr;
+  note_vector(sim::TraceKind::kVectorDisabled, index);
   if (alive()) mask_entry(index, true);
   if (--messages_enabled_ == 0 && alive()) set_messages_enabled(false);
+  if (model::fault(model::FaultKind::kInterruptAfterDisable, index)) interrupt(index, vector_first_ + index);
 }
 
 void PciNub::interrupt(uint32_t index, uint32_t vector) {
   if (index >= vectors_.size() || vectors_[index].handler == nullptr || terminated_) return;
   const uint64_t now = kernel_.timeline().now().value;
-  kernel_.hash().add(now, sim::TraceKind::kInterruptDelivered, root_.index, vector, index);
+  kernel_.hash().add(now, sim::TraceKind::kInterruptDelivered, static_cast<uint8_t>(root_.index), vector, index);
   vectors_[index].handler->on_interrupt(index, now);
 }
 
+void PciNub::note_vector(sim::TraceKind kind, uint32_t index) {
+  kernel_.hash().add(kernel_.timeline().now().value, kind, static_cast<uint8_t>(root_.index), vector_first_ + index, index);
+}
+
 void PciNub::release_vectors() {
+  for (uint32_t i = 0; i < vectors_.size(); ++i) {
+    if (vectors_[i].handler != nullptr) note_vector(sim::TraceKind::kVectorDisabled, i);
+  }
   if (!vectors_.empty()) root_.vectors.release(vector_first_, static_cast<uint32_t>(vectors_.size()));
   vectors_.clear();
   interrupt_type_ = 0;

@@ -39,13 +39,16 @@ struct MethodCall {
   size_t structure_output_bytes = 0;          ///< in: room (kVariableOutputSize: any); out: written
   MemoryObject* structure_output_descriptor = nullptr;
   AsyncTarget* completion = nullptr;          ///< asynchronous calls only
-  bool scalars_only = false;                  ///< nothing but scalars is set: the short way in
 };
 
 class UserClient : public KernelObject {
  public:
   /// kIOReturnOffline once the client is not alive().
   virtual io_return::Code external_method(uint32_t selector, MethodCall& call) = 0;
+  /// The same for scalars alone, the way of every register access. Counts are at most kScalarsMax; `*output_count` is
+  /// the room in `output` before the call and what was written after it.
+  virtual io_return::Code scalar_method(uint32_t selector, const uint64_t* input, uint32_t input_count,
+                                        uint64_t* output, uint32_t* output_count);
   /// The descriptor to map for `type`. options bit 0: read-only.
   virtual io_return::Code client_memory_for_type(uint32_t type, uint32_t* options, Ref<MemoryObject>* memory) = 0;
   /// IOServiceClose or death of the client's task: the dext's Stop runs; the object takes no calls afterwards.

@@ -77,6 +77,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"UnknownProfile", {"replay", shipped_session(), "--dext", "sim:m9-tb9"}, 2, "m9-tb9"},
         Refused{"UnknownProfileToInspect", {"inspect", "--profile", "m9-tb9"}, 2, "m9-tb9"},
         Refused{"UnknownProfileForDevices", {"devices", "--dext", "sim:m9-tb9"}, 2, "m9-tb9"},
+        Refused{"UnknownEndpoint", {"inspect", "--device", "floppy"}, 2, "there is no device 'floppy'"},
+        Refused{"MissingScript", {"inspect", "--device", "script:/none.lua"}, 2, "script /none.lua"},
+        Refused{"MissingStorage", {"inspect", "--device", "nvme", "--storage", "/none.img"}, 2, "storage /none.img"},
         Refused{
             "NothingMatches", {"inspect", "--path", "flux capacitor"}, 2, "--path 'flux capacitor' matches nothing"}),
     [](const auto& info) { return std::string(info.param.what); });
@@ -278,6 +281,20 @@ TEST(Program, DevicesListsTheTestEndpoint) {
   ASSERT_TRUE(json.is_array());
   ASSERT_EQ(json.size(), 1u);
   EXPECT_EQ(json[0]["vendor_id"], 0x1b36);
+}
+
+TEST(Program, DevicesListsTheScriptsThatShip) {
+  const ProgramRun text = run({"devices"});
+  for (const char* name : {"edu", "gpu", "hostile", "nvme", "script:FILE.lua"}) EXPECT_THAT(text.out, HasSubstr(name));
+}
+
+TEST(Program, AScriptedDeviceCanBeInTheSlot) {
+  const ProgramRun text = run({"inspect", "--device", "nvme", "--storage", "1M", "--path", "endpoint/bar0 registers"});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("CSTS"));
+  const Json json = Json::parse(run({"devices", "--json", "--device", "edu"}).out, nullptr, false);
+  ASSERT_TRUE(json.is_array() && json.size() == 1);
+  EXPECT_EQ(json[0]["device_id"], 0x11e8);
 }
 
 TEST(Program, InspectPrintsRegistersByNameAndField) {

@@ -5,6 +5,7 @@
 #include "Probe.h"
 #include "tests/driverkit/mac.h"
 #include "tests/driverkit/probe/probe_state.h"
+#include "tests/model/one_fault.h"
 
 namespace dartboard::driverkit {
 namespace {
@@ -252,7 +253,7 @@ TEST_F(Runtime, SynchronousWaitForTheOwnQueueIsAReportedDeadlock) {
   reset_stats();
 }
 
-TEST_F(Runtime, CopyOnWriteFollowsOptionsAndDirection) {
+TEST_F(Runtime, AWriteThroughAMappingIsSeenOnlyWithCopyOnWriteDisabled) {
   boot();
   Connection connection = open();
   const struct {
@@ -262,7 +263,7 @@ TEST_F(Runtime, CopyOnWriteFollowsOptionsAndDirection) {
   } table[] = {{kIOMemoryDirectionInOut | kIOMemoryDisableCopyOnWrite, true, 0},
                {kIOMemoryDirectionOut | kIOMemoryDisableCopyOnWrite, true, 0},
                {kIOMemoryDirectionOut, false, 0},
-               {kIOMemoryDirectionInOut, true, 1}};
+               {kIOMemoryDirectionInOut, false, 1}};
   for (const auto& row : table) {
     uint64_t memory = 0;
     reset_stats();
@@ -271,6 +272,21 @@ TEST_F(Runtime, CopyOnWriteFollowsOptionsAndDirection) {
     EXPECT_EQ(memory == 0x1234, row.seen) << row.options;
     EXPECT_EQ(stats().warnings, row.warnings) << row.options;
   }
+}
+
+TEST_F(Runtime, AMappingThatFailsIsAnErrorOfCreateMapping) {
+  boot();
+  Connection connection = open();
+  uint64_t memory = 0;
+  const std::vector<uint64_t> in = {reinterpret_cast<uintptr_t>(&memory),
+                                    kIOMemoryDirectionInOut | kIOMemoryDisableCopyOnWrite};
+  {
+    model::test::OneFault fault(model::FaultKind::kResourceMapFails);
+    EXPECT_EQ(connection.call(kProbeCopy, in).code, io_return::kError);
+    EXPECT_EQ(fault.hits, 1u);
+  }
+  EXPECT_EQ(connection.call(kProbeCopy, in).code, io_return::kSuccess);
+  EXPECT_EQ(memory, 0x1234u);
 }
 
 // Queues --------------------------------------------------------------------------------------------------------------

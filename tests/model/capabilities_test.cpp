@@ -46,13 +46,15 @@ TEST_P(Capability, RegistersDoNotOverlap) {
 INSTANTIATE_TEST_SUITE_P(All, Capability,
                          testing::Values(&kPowerManagementCapability, &kMsiCapability, &kMsixCapability,
                                          &kPcieEndpointCapability, &kVendorCapability, &kAerCapability,
-                                         &kSerialNumberCapability),
+                                         &kSerialNumberCapability, &kAerRootCapability, &kAtsCapability,
+                                         &kVendorExtendedCapability, &resizable_bar_capability(1),
+                                         &resizable_bar_capability(6)),
                          [](const auto& param_info) {
                            std::string name;
                            for (const char c : param_info.param->name) {
                              if (std::isalnum(static_cast<unsigned char>(c)) != 0) name += c;
                            }
-                           return name;
+                           return name + std::to_string(param_info.index);
                          });
 
 struct FixedValue {

@@ -187,8 +187,12 @@ TEST_F(EndpointTest, AnUnsupportedRequestIsRecorded) {
   bus.read(0x4000, 4);
   EXPECT_EQ(bus.config_read(pcie_at + pcie::kDeviceStatus, 2),
             pcie::kUnsupportedRequestDetected | pcie::kCorrectableDetected);
-  EXPECT_EQ(bus.config_read(aer_at + aer::kUncorrectableStatus, 4), aer::kUnsupportedRequest);
+  EXPECT_EQ(bus.config_read(aer_at + aer::kUncorrectableStatus, 4), 0u) << "advisory errors are masked after power-on";
   EXPECT_EQ(bus.config_read(aer_at + aer::kCorrectableStatus, 4), aer::kAdvisoryNonFatal);
+  bus.config_write(aer_at + aer::kCorrectableMask, 0, 4);
+  bus.read(0x4000, 4);
+  EXPECT_EQ(bus.config_read(aer_at + aer::kUncorrectableStatus, 4), aer::kUnsupportedRequest);
+  EXPECT_EQ(bus.config_read(aer_at + aer::kHeaderLog + 8, 4), 0x4000u);
   bus.config_write(pcie_at + pcie::kDeviceStatus, pcie::kUnsupportedRequestDetected, 2);
   EXPECT_EQ(bus.config_read(pcie_at + pcie::kDeviceStatus, 2), pcie::kCorrectableDetected);
   bus.write(0x4000, 0, 4);
@@ -364,7 +368,7 @@ TEST_F(EndpointTest, FailedDmaSetsTheStatusBitOfItsOutcome) {
       {Outcome::kUnsupportedRequest, cfg::kStatusReceivedMasterAbort, 0},
       {Outcome::kCompleterAbort, cfg::kStatusReceivedTargetAbort, 0},
       {Outcome::kCompletionTimeout, 0, aer::kCompletionTimeout},
-      {Outcome::kPoisoned, 0, aer::kPoisoned},
+      {Outcome::kPoisoned, cfg::kStatusDetectedParityError, aer::kPoisoned},
       {Outcome::kLinkDown, 0, 0},
   };
   const uint32_t aer_at = device.config().find_extended_capability(aer::kId);

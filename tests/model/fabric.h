@@ -115,6 +115,8 @@ class RecordingSink final : public PlatformSink {
   std::vector<std::pair<unsigned, bool>> intx;
   std::vector<bool> links;
   std::vector<uint64_t> overflows;
+  std::vector<RootError> errors;
+  void on_root_error(unsigned, const RootError& error) override { errors.push_back(error); }
   void on_msi(unsigned, uint32_t vector) override { msis.push_back(vector); }
   void on_dart_error(unsigned, const DartFault& fault) override { faults.push_back(fault); }
   void on_intx(unsigned, unsigned pin, bool asserted) override { intx.emplace_back(pin, asserted); }

@@ -40,6 +40,7 @@ class FakeUpstream final : public Upstream {
     const uint32_t length = payload.get_data_length();
     ++requests;
     last_requester = extension->requester;
+    last_packet_bytes = extension->packet_bytes;
     if (address == kDoorbell) {
       uint32_t data = 0;
       std::memcpy(&data, payload.get_data_ptr(), std::min<uint32_t>(length, 4));
@@ -65,7 +66,10 @@ class FakeUpstream final : public Upstream {
   Timeline& timeline() override { return *shared_timeline(); }
   void set_intx(unsigned pin, bool asserted) override { intx.emplace_back(pin, asserted); }
   bool link_up() const override { return true; }
+  void send_error(ErrorMessage message, Rid) override { errors.push_back(message); }
 
+  std::vector<ErrorMessage> errors;
+  uint16_t last_packet_bytes = 0;
   std::vector<std::byte> memory;
   std::vector<uint32_t> messages;                 ///< data of each MSI
   std::vector<std::pair<unsigned, bool>> intx;    ///< each change of a line

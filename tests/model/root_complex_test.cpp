@@ -30,13 +30,45 @@ TEST_F(RootComplexTest, ConfigurationReachesTheDeviceAsType0) {
 }
 
 TEST_F(RootComplexTest, AbsentFunctionsReadAllOnes) {
-  for (const uint64_t ecam : {uint64_t{1} << 15, uint64_t{1} << 12, kDevice + (1 << 15), kDevice + (1 << 12),
+  for (const uint64_t ecam : {uint64_t{1} << 15, uint64_t{1} << 12, kDevice + (1 << 15),
                               uint64_t{2} << 20, uint64_t{255} << 20}) {
     Outcome outcome;
     EXPECT_EQ(fabric.read(kEcamBase + ecam, 4, &outcome), 0xffff'ffffu) << std::hex << ecam;
     EXPECT_EQ(outcome, Outcome::kUnsupportedRequest);
   }
   EXPECT_TRUE(fabric.device->requests.empty());
+}
+
+TEST_F(RootComplexTest, FunctionsOfTheDeviceAndBusesBehindItAreTheDevicesBusiness) {
+  fabric.config_read(kDevice + (3 << 12));
+  fabric.config_write(bridge::kSubordinateBus, 3, 1);
+  fabric.config_read((uint64_t{2} << 20) + (5 << 15));
+  ASSERT_EQ(fabric.device->requests.size(), 2u);
+  EXPECT_EQ(fabric.device->requests[0].kind, TlpKind::kCfgRead0);
+  EXPECT_EQ(fabric.device->requests[0].completer, Rid(1, 0, 3));
+  EXPECT_EQ(fabric.device->requests[1].kind, TlpKind::kCfgRead1);
+  EXPECT_EQ(fabric.device->requests[1].completer, Rid(2, 5, 0));
+}
+
+TEST_F(RootComplexTest, ByteEnablesReachTheRootPortsRegisters) {
+  unsigned char enables[] = {TLM_BYTE_DISABLED, TLM_BYTE_ENABLED, TLM_BYTE_DISABLED, TLM_BYTE_DISABLED};
+  uint32_t value = 0x00'44'33'22;
+  tlm::tlm_generic_payload payload;
+  payload.set_command(tlm::TLM_WRITE_COMMAND);
+  payload.set_address(kEcamBase + bridge::kPrimaryBus);
+  payload.set_data_ptr(reinterpret_cast<unsigned char*>(&value));
+  payload.set_data_length(4);
+  payload.set_streaming_width(4);
+  payload.set_byte_enable_ptr(enables);
+  payload.set_byte_enable_length(4);
+  sc_core::sc_time delay;
+  fabric.cpu.socket->b_transport(payload, delay);
+  EXPECT_TRUE(payload.is_response_ok());
+  EXPECT_EQ(fabric.config_read(bridge::kPrimaryBus), 0x01'33'00u);
+  payload.set_command(tlm::TLM_READ_COMMAND);
+  value = 0x7777'7777;
+  fabric.cpu.socket->b_transport(payload, delay);
+  EXPECT_EQ(value, 0x7777'3377u);
 }
 
 TEST_F(RootComplexTest, MisshapenConfigurationRequestsAreRefused) {
@@ -111,7 +143,7 @@ TEST_F(RootComplexTest, EveryOutcomeOfTheDeviceEndsTheRequest) {
   } rows[] = {
       {Outcome::kUnsupportedRequest, 0, bridge::kReceivedMasterAbort},
       {Outcome::kCompleterAbort, port_reg::kCompleterAbort, bridge::kReceivedTargetAbort},
-      {Outcome::kPoisoned, 0, 0},
+      {Outcome::kPoisoned, 0, bridge::kDetectedParityError},
       {Outcome::kCompletionTimeout, port_reg::kCompletionTimeout, 0},
   };
   for (const auto& row : rows) {

@@ -40,8 +40,9 @@ TEST_F(RootPortTest, ConfigurationRequestsGoByBusNumber) {
     ConfigRoute route;
   } rows[] = {
       {0, 0, 0, ConfigRoute::kRootPort}, {0, 1, 0, ConfigRoute::kNobody}, {0, 0, 1, ConfigRoute::kNobody},
-      {5, 0, 0, ConfigRoute::kDevice},   {5, 1, 0, ConfigRoute::kNobody}, {5, 0, 3, ConfigRoute::kNobody},
-      {6, 0, 0, ConfigRoute::kNobody},   {1, 0, 0, ConfigRoute::kNobody}, {255, 31, 7, ConfigRoute::kNobody},
+      {5, 0, 0, ConfigRoute::kDevice},   {5, 1, 0, ConfigRoute::kNobody}, {5, 0, 3, ConfigRoute::kDevice},
+      {6, 0, 0, ConfigRoute::kBehind},   {7, 2, 0, ConfigRoute::kBehind}, {8, 0, 0, ConfigRoute::kNobody},
+      {4, 0, 0, ConfigRoute::kNobody},   {1, 0, 0, ConfigRoute::kNobody}, {255, 31, 7, ConfigRoute::kNobody},
   };
   for (const auto& row : rows) {
     EXPECT_EQ(port.route(row.bus, row.device, row.function), row.route) << row.bus << ":" << row.device;

@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 
 #include "rig.h"
+#include "tests/model/one_fault.h"
 
 namespace dartboard::macos {
 namespace {
 
+using model::FaultKind;
+using model::test::OneFault;
 using sim_test::ClientMemory;
 using sim_test::kPage;
 using sim_test::RigTest;
@@ -228,6 +231,135 @@ TEST_F(DmaCommandTest, PreparationIsWhatWasPrepared) {
   EXPECT_EQ(offset, kPage);
   EXPECT_EQ(length, kPage);
   EXPECT_TRUE(found == memory);
+}
+
+// Address bits --------------------------------------------------------------------------------------------------------
+
+TEST_F(DmaCommandTest, TheWholeDescriptorKeepsTheFewestAddressBitsItWasEverPreparedWith) {
+  sim::Profile profile = test_profile();
+  profile.ports[0].mapper.window_base = Iova(0x4000'0000);
+  profile.ports[0].mapper.policy = IovaPolicy::kTopDown;
+  boot(profile);
+  const Ref<MemoryObject> memory = memory_.object(2 * kPage);
+  const Ref<DmaCommand> narrow = command(31);
+  ASSERT_EQ(prepare(narrow, memory), io_return::kSuccess);
+  EXPECT_LT(segments_[0].address, 0x8000'0000u);
+  ASSERT_EQ(narrow->complete(0), io_return::kSuccess);
+  const Ref<DmaCommand> wide = command(64), part = command(64);
+  ASSERT_EQ(prepare(wide, memory), io_return::kSuccess);
+  EXPECT_LT(segments_[0].address, 0x8000'0000u) << "31 bits stay with the memory";
+  ASSERT_EQ(prepare(part, memory, 0, kPage), io_return::kSuccess);
+  EXPECT_GT(segments_[0].address, 0x8000'0000u) << "a part goes by its command";
+}
+
+// Copy-on-write memory ------------------------------------------------------------------------------------------------
+
+TEST_F(DmaCommandTest, TheDevicesWritesToCopyOnWriteMemoryReachTheClient) {
+  claim();
+  const Ref<MemoryObject> memory =
+      MemoryObject::from_client({{memory_.data(), kPage}}, MemoryDirection::kInOut, true);
+  const Ref<DmaCommand> c = command();
+  ASSERT_EQ(prepare(c, memory), io_return::kSuccess);
+  ASSERT_TRUE(device_writes(Iova(segments_[0].address), 64));
+  EXPECT_EQ(memory_.data()[63], std::byte{0xa5});
+}
+
+TEST_F(DmaCommandTest, AnInputStructIsWrittenByTheDeviceOnlyWhereWriteProtectionIsNotEnforced) {
+  for (const bool enforced : {true, false}) {
+    sim::Profile profile = test_profile();
+    profile.on_dart_fault = sim::FaultPolicy::kAbort;
+    profile.ports[0].root.dart.enforce_write_protect = enforced;
+    boot(profile);
+    claim();
+    memory_.data()[0] = std::byte{0};
+    // A structure argument above 4096 bytes: direction Out, copy-on-write (IOUserClient.cpp).
+    const Ref<MemoryObject> input =
+        MemoryObject::from_client({{memory_.data(), 8192}}, MemoryDirection::kOut, true);
+    const Ref<DmaCommand> c = command();
+    ASSERT_EQ(prepare(c, input), io_return::kSuccess);
+    EXPECT_EQ(device_writes(Iova(segments_[0].address), 4), !enforced);
+    EXPECT_EQ(memory_.data()[0], enforced ? std::byte{0} : std::byte{0xa5}) << "the client's page, not a copy";
+  }
+}
+
+TEST_F(DmaCommandTest, ScatteredClientMemoryIsOneSegment) {
+  claim();
+  std::byte* const m = memory_.data();
+  const Ref<MemoryObject> memory = MemoryObject::from_client(
+      {{m + 4 * kPage, 2 * kPage}, {m, kPage}, {m + 9 * kPage, 100}}, MemoryDirection::kInOut, false);
+  const Ref<DmaCommand> c = command();
+  ASSERT_EQ(prepare(c, memory), io_return::kSuccess);
+  EXPECT_EQ(count_, 1u);
+  ASSERT_TRUE(device_writes(Iova(segments_[0].address), 3 * kPage + 100));
+  EXPECT_EQ(m[kPage - 1], std::byte{0xa5});
+  EXPECT_EQ(m[9 * kPage + 99], std::byte{0xa5});
+  EXPECT_EQ(m[9 * kPage + 100], std::byte{0});
+}
+
+// Faults --------------------------------------------------------------------------------------------------------------
+
+TEST_F(DmaCommandTest, InjectedPoisonIsThatOfAFailedMapper) {
+  const Ref<DmaCommand> c = command();
+  const Ref<MemoryObject> memory = memory_.object(kPage);
+  {
+    OneFault fault(FaultKind::kApplePoisonedCommand);
+    EXPECT_EQ(prepare(c, memory), io_return::kNoResources);
+  }
+  EXPECT_EQ(c->complete(0), io_return::kNotReady);
+  EXPECT_EQ(prepare(c, memory_.object(kPage)), io_return::kBusy);
+  EXPECT_EQ(prepare(c, memory), io_return::kSuccess);
+  EXPECT_EQ(c->complete(0), io_return::kSuccess);
+}
+
+TEST_F(DmaCommandTest, InjectedMessageTooLargeLeavesTheCommandUsable) {
+  const Ref<DmaCommand> c = command();
+  {
+    OneFault fault(FaultKind::kAppleMessageTooLarge);
+    EXPECT_EQ(prepare(c, memory_.object(kPage)), io_return::kMessageTooLarge);
+  }
+  EXPECT_EQ(mapper().stats().mappings, 0u);
+  EXPECT_EQ(prepare(c, memory_.object(kPage)), io_return::kSuccess);
+}
+
+TEST_F(DmaCommandTest, InjectedSegmentsArePagesAndInjectedTruncationDropsSome) {
+  {
+    OneFault fault(FaultKind::kMapMultiSegment);
+    const Ref<DmaCommand> c = command();
+    ASSERT_EQ(prepare(c, memory_.object(4 * kPage)), io_return::kSuccess);
+    EXPECT_EQ(count_, 4u);
+    EXPECT_EQ(segments_[3].address, segments_[0].address + 3 * kPage);
+  }
+  OneFault fault(FaultKind::kMapTruncated, 1, 3);
+  const Ref<DmaCommand> c = command();
+  ASSERT_EQ(prepare(c, memory_.object(4 * kPage)), io_return::kSuccess);
+  EXPECT_EQ(count_, 3u) << "12 of 16 pages, and nobody says so";
+}
+
+TEST_F(DmaCommandTest, APlatformMayGiveASegmentAPage) {
+  sim::Profile profile = test_profile();
+  profile.ports[0].mapper.segment_per_page = true;
+  boot(profile);
+  ASSERT_EQ(prepare(command(), memory_.object(3 * kPage)), io_return::kSuccess);
+  EXPECT_EQ(count_, 3u);
+}
+
+TEST_F(DmaCommandTest, InjectedCopyHidesTheDevicesWritesFromTheClient) {
+  claim();
+  memory_.data()[0] = std::byte{1};
+  OneFault fault(FaultKind::kAppleCopyOnWriteUnseen);
+  const Ref<MemoryObject> memory =
+      MemoryObject::from_client({{memory_.data(), kPage}}, MemoryDirection::kInOut, true);
+  EXPECT_EQ(fault.hits, 1u);
+  const Ref<DmaCommand> c = command();
+  ASSERT_EQ(prepare(c, memory), io_return::kSuccess);
+  ASSERT_TRUE(device_writes(Iova(segments_[0].address), 4));
+  EXPECT_EQ(memory_.data()[0], std::byte{1});
+}
+
+TEST_F(DmaCommandTest, NoMemoryForABufferIsNull) {
+  OneFault fault(FaultKind::kResourceNoMemory);
+  EXPECT_FALSE(MemoryObject::buffer(kPage, 0, MemoryDirection::kInOut));
+  EXPECT_TRUE(MemoryObject::buffer(kPage, 0, MemoryDirection::kInOut));
 }
 
 struct PerformCase {

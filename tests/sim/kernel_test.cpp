@@ -200,6 +200,19 @@ TEST_F(KernelTest, AnInboundAddressAboveTheLimitIsAPanic) {
   start_device_write(Iova(0x1'0000'0000), 4);
   ASSERT_TRUE(kernel().panicked());
   EXPECT_EQ(kernel().panicked()->cause, PanicCause::kInboundAddress);
+  EXPECT_THAT(kernel().panicked()->sentence,
+              testing::AllOf(testing::HasSubstr("Request address is greater than 32 bits"),
+                             testing::HasSubstr("0x100000000"), testing::HasSubstr("pcielint=0x0002")));
+}
+
+TEST_F(KernelTest, OnAnM1TheDartsOwnDriverReportsTheFault) {
+  sim::Profile profile = test_profile();
+  profile.ports[0].root.dart = {.variant = model::DartVariant::kUsb4, .sid_count = 64, .pa_width = 36};
+  boot(profile);
+  claim();
+  start_device_write(Iova(0x9000'0000), 4);
+  ASSERT_TRUE(kernel().panicked());
+  EXPECT_THAT(kernel().panicked()->sentence, testing::HasSubstr("SID 1 L2E invalid exception on write of DVA 0x90000000"));
 }
 
 TEST_F(KernelTest, TheFirstPanicWins) {

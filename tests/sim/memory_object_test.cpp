@@ -28,13 +28,41 @@ TEST(MemoryObject, ABadClientRangeFailsAtPrepareNotAtCreation) {
   EXPECT_EQ(MemoryObject::from_client({{top, 0x1000}}, MemoryDirection::kIn, false)->prepare(), io_return::kVMError);
 }
 
-TEST(MemoryObject, CopyOnWriteIsASnapshotWithTheSamePageOffset) {
+TEST(MemoryObject, CopyOnWriteMemoryIsTheClientsForDma) {
   ClientMemory memory(100, 0x123);
-  memory.data()[0] = std::byte{1};
   const Ref<MemoryObject> object = MemoryObject::from_client({{memory.data(), 100}}, MemoryDirection::kOut, true);
-  memory.data()[0] = std::byte{2};
-  EXPECT_EQ(object->ranges()[0].base[0], std::byte{1});
-  EXPECT_EQ(reinterpret_cast<uintptr_t>(object->ranges()[0].base) % sim_test::kPage, 0x123u);
+  EXPECT_TRUE(object->copy_on_write());
+  EXPECT_EQ(object->ranges()[0].base, memory.data());
+}
+
+TEST(MemoryObject, AMappingOfCopyOnWriteMemoryHasPagesOfItsOwn) {
+  ClientMemory memory(100, 0x123);
+  memory.data()[10] = std::byte{1};
+  const Ref<MemoryObject> object =
+      MemoryObject::from_client({{memory.data(), 20}, {memory.data() + 50, 50}}, MemoryDirection::kOut, true);
+  const Ref<MemoryObject> copy = object->copy_for_mapping(5, 40);
+  ASSERT_TRUE(copy);
+  ASSERT_EQ(copy->ranges().size(), 1u) << "scattered memory is mapped as one range";
+  EXPECT_EQ(copy->ranges()[0].base[5], std::byte{1});
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(copy->ranges()[0].base) % sim_test::kPage, 0x128u) << "the page offset stays";
+  copy->ranges()[0].base[5] = std::byte{2};
+  EXPECT_EQ(memory.data()[10], std::byte{1});
+  EXPECT_FALSE(object->copy_for_mapping(60, 20)) << "past the end";
+}
+
+TEST(MemoryObject, WindowsAndJoinsOfCopyOnWriteMemoryAreCopyOnWrite) {
+  ClientMemory memory(100);
+  const Ref<MemoryObject> object = MemoryObject::from_client({{memory.data(), 100}}, MemoryDirection::kOut, true);
+  EXPECT_TRUE(MemoryObject::sub(object, 10, 10, MemoryDirection::kOut)->copy_on_write());
+  EXPECT_TRUE(MemoryObject::concatenation({memory.object(4), object}, MemoryDirection::kOut)->copy_on_write());
+}
+
+TEST(MemoryObject, AddressBitsAreOnlyEverLowered) {
+  ClientMemory memory(16);
+  const Ref<MemoryObject> object = memory.object(16);
+  EXPECT_EQ(object->lower_address_bits(40), 40u);
+  EXPECT_EQ(object->lower_address_bits(64), 40u);
+  EXPECT_EQ(object->lower_address_bits(32), 32u);
 }
 
 TEST(MemoryObject, ABufferIsZeroedAndPageAligned) {

@@ -63,7 +63,8 @@ class ProfileFile : public testing::Test {
 };
 
 TEST(BuiltInProfiles, AreThereAndRead) {
-  EXPECT_EQ(profile_names(), (std::vector<std::string>{"linux-iommu", "m1-tb4", "m4pro-tb5"}));
+  EXPECT_EQ(profile_names(), (std::vector<std::string>{"linux-asahi", "linux-iommu", "m1-tb4", "m2pro-tb4",
+                                                       "m3ultra-tb5", "m4pro-tb5", "strict"}));
   for (const std::string& name : profile_names()) {
     const Result<Profile> profile = load_profile(name);
     ASSERT_TRUE(profile.has_value()) << profile.error().sentence;
@@ -85,6 +86,26 @@ TEST(BuiltInProfiles, CarryTheFieldFacts) {
   const Profile linux_host = *load_profile("linux-iommu");
   EXPECT_EQ(linux_host.ports[0].mapper.page_bytes, 4 * kKiB);
   EXPECT_EQ(linux_host.on_dart_fault, FaultPolicy::kAbort);
+}
+
+TEST(BuiltInProfiles, HaveTheDartOfTheirMac) {
+  const struct {
+    const char* profile;
+    model::DartVariant variant;
+    unsigned sids;
+    bool write_protect;
+  } table[] = {{"m1-tb4", model::DartVariant::kUsb4, 64, true},
+               {"linux-asahi", model::DartVariant::kT6000, 16, true},
+               {"m2pro-tb4", model::DartVariant::kT8110, 256, false},
+               {"m3ultra-tb5", model::DartVariant::kT8110, 256, false},
+               {"m4pro-tb5", model::DartVariant::kT8110, 256, false},
+               {"strict", model::DartVariant::kT8110, 256, true}};
+  for (const auto& row : table) {
+    const model::DartConfig dart = load_profile(row.profile)->ports[0].root.dart;
+    EXPECT_EQ(dart.variant, row.variant) << row.profile;
+    EXPECT_EQ(dart.sid_count, row.sids) << row.profile;
+    EXPECT_EQ(dart.enforce_write_protect, row.write_protect) << row.profile;
+  }
 }
 
 TEST_F(ProfileFile, SourceIsCompiledByDtc) {
@@ -146,7 +167,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadProfile{"WrongRangeWidth", "window = /bits/ 64 <0x80000000 0x7ff00000>", "window = <1>", "base and size"},
         BadProfile{"NotAString", "policy = \"first-fit\"", "policy = <1>", "'policy'"},
         BadProfile{"UnknownChoice", "first-fit", "best-fit", "expected one of first-fit"},
-        BadProfile{"UnknownDart", "apple,t8110-dart", "apple,t9999-dart", "expected one of apple,t8110-dart"},
+        BadProfile{"UnknownDart", "apple,t8110-dart", "apple,t9999-dart", "expected one of apple,t8103-dart, apple,t6000-dart"},
         BadProfile{"BadPageSize", "page-bytes = <16384>", "page-bytes = <8192>", "expected 4096 or 16384"},
         BadProfile{"UnalignedWindow", "0x80000000 0x7ff00000", "0x80001000 0x7ff00000", "multiple of the DART page"},
         BadProfile{"WindowOnDoorbell", "0x80000000 0x7ff00000", "0x80000000 0x80000000", "MSI doorbell"},

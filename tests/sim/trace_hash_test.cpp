@@ -30,7 +30,7 @@ TEST(TraceHash, ReadingDoesNotEndTheStream) {
 
 TEST(TraceHash, EveryFieldCounts) {
   std::set<std::string> seen;
-  const auto one = [&](uint64_t time, TraceKind kind, uint32_t detail, uint64_t a, uint64_t b, uint64_t c) {
+  const auto one = [&](uint64_t time, TraceKind kind, uint8_t detail, uint64_t a, uint64_t b, uint64_t c) {
     TraceHash hash;
     hash.add(time, kind, detail, a, b, c);
     seen.insert(hash.value().hex());
@@ -43,6 +43,14 @@ TEST(TraceHash, EveryFieldCounts) {
   one(0, TraceKind::kTlp, 0, 0, 1, 0);
   one(0, TraceKind::kTlp, 0, 0, 0, 1);
   EXPECT_EQ(seen.size(), 7u);
+}
+
+TEST(TraceHash, AWordMoreIsAnotherStream) {
+  TraceHash a, b;
+  a.add(0, TraceKind::kMark, 0, uint64_t{1}, uint64_t{0});
+  b.add(0, TraceKind::kMark, 0, uint64_t{1});
+  b.add(0, TraceKind::kMark, 0);
+  EXPECT_NE(a.value(), b.value());
 }
 
 TEST(TraceHash, OrderCounts) {

@@ -1,0 +1,35 @@
+// cli/endpoints.cpp - see endpoints.h.
+#include "cli/endpoints.h"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "model/endpoint/script/script.h"
+#include "model/endpoint/test.h"
+#include "sim/machine.h"
+
+namespace dartboard::cli {
+
+Result<std::unique_ptr<model::PcieDevice>> make_endpoint(const std::string& notation, const std::string& storage) {
+  if (notation == kTestEndpoint) return std::make_unique<model::TestEndpoint>();
+  auto source = model::load_script(notation);
+  if (!source) return tl::unexpected(source.error());
+  auto opened = model::parse_storage(storage.empty() ? kDefaultStorage : storage);
+  if (!opened) return tl::unexpected(opened.error());
+
+  model::ScriptOptions options;
+  options.storage = std::move(*opened);
+  options.on_error = [](const model::ScriptError& error) {
+    fmt::print(stderr, "dartboard: {}. The device answers Unsupported Request from now on.\n", error.sentence());
+  };
+  options.on_log = [name = source->name](std::string_view line) { fmt::print(stderr, "{}: {}\n", name, line); };
+  options.draw = [](uint64_t bound) {
+    return sim::Machine::instance().tape().draw(sim::DrawId::kDevice, bound == 0 ? UINT64_MAX : bound);
+  };
+  auto made = model::make_scripted(*source, std::move(options));
+  if (!made) return tl::unexpected(made.error());
+  return std::move(*made);
+}
+
+}  // namespace dartboard::cli
