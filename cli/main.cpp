@@ -37,7 +37,7 @@ constexpr const char* kExamples =
     "      the devices that have the dext on them\n"
     "  dartboard inspect --profile m1-tb4 --path dart --depth 5\n"
     "      the registers of the DARTs, by name and field\n"
-    "  dartboard inspect --device nvme --path endpoint\n"
+    "  dartboard inspect --device nvme --path slot\n"
     "      a device that is a script, with its registers\n";
 
 constexpr const char* kDeviceHelp =

@@ -99,7 +99,9 @@ class Sweeper {
     if (panic) {
       row->outcome = SweepOutcome::kPanic;
       row->seen = panic->sentence;
-    } else if (result.gone || (result.stopped && result.stopped->name == ErrorName::kDeviceGone)) {
+    } else if (result.gone || (result.stopped && (result.stopped->name == ErrorName::kDeviceGone ||
+                                                  (result.stopped->name == ErrorName::kNotFound &&
+                                                   fault.effect == FaultEffect::kGone)))) {
       row->outcome = SweepOutcome::kGone;
       row->seen = result.stopped ? result.stopped->sentence : result.first_difference;
     } else if (result.stopped || result.differences != 0) {

@@ -11,6 +11,7 @@
 #include "sim/iokit/iterator_object.h"
 #include "sim/iokit/notification_port.h"
 #include "sim/iokit/properties.h"
+#include "sim/iokit/pump.h"
 #include "sim/profile.h"
 
 namespace dartboard::iokit {
@@ -111,6 +112,7 @@ io_service_t IOServiceGetMatchingService(mach_port_t mainPort, CFDictionaryRef m
   return found.empty() ? IO_OBJECT_NULL : context.name_of(*found.front());
 }
 
+// Other threads of the kernel have gone on since the last call: what they had to do is done before the look around.
 kern_return_t IOServiceGetMatchingServices(mach_port_t mainPort, CFDictionaryRef matching, io_iterator_t* existing) {
   ConsumedMatching wanted(matching);
   Context& context = Context::instance();
@@ -120,6 +122,7 @@ kern_return_t IOServiceGetMatchingServices(mach_port_t mainPort, CFDictionaryRef
   dartboard::io_return::Code code;
   Kernel* const kernel = context.running_kernel(&code);
   if (kernel == nullptr) return static_cast<kern_return_t>(code);
+  dartboard::iokit::run_kernel();
   std::vector<Ref<RegistryEntry>> entries;
   for (const Ref<Service>& service : find_matching(*kernel, wanted.properties())) entries.emplace_back(service.get());
   *existing = context.handles().insert(new SnapshotIterator(std::move(entries)));

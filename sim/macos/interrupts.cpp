@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "sim/macos/executor.h"
 #include "sim/macos/pci_nub.h"
 
 namespace dartboard::macos {
@@ -32,7 +31,7 @@ void VectorPool::release(uint32_t first, uint32_t count) {
   for (uint32_t i = first; i < first + count; ++i) routes_[i] = {};
 }
 
-bool VectorPool::hand_over(uint32_t vector) {
+bool VectorPool::deliver(uint32_t vector) {
   if (vector >= count_ || routes_[vector].nub == nullptr) {
     ++spurious_;
     return false;
@@ -41,26 +40,6 @@ bool VectorPool::hand_over(uint32_t vector) {
   ++route.delivered;
   route.nub->interrupt(route.index, vector);
   return true;
-}
-
-/// What can go wrong between the root complex and the driver. The key is the vector.
-bool VectorPool::deliver_with_faults(uint32_t vector) {
-  using model::FaultKind;
-  constexpr uint64_t kStormMessages = 64;
-  if (model::fault(FaultKind::kInterruptLost, vector)) return true;
-  if (late_ != nullptr && model::fault(FaultKind::kInterruptLate, vector)) {
-    late_->post([this, vector] { hand_over(vector); });
-    return true;
-  }
-  const uint32_t other = count_ != 0 ? (vector + 1) % count_ : vector;
-  if (model::fault(FaultKind::kInterruptWrongVector, vector)) return hand_over(other);
-  if (model::fault(FaultKind::kInterruptSpurious, vector)) hand_over(other);
-  if (model::fault(FaultKind::kInterruptDuplicate, vector)) hand_over(vector);
-  if (model::fault(FaultKind::kInterruptStorm, vector)) {
-    const uint64_t messages = std::min<uint64_t>(model::fault_amount(FaultKind::kInterruptStorm, kStormMessages), 100'000);
-    for (uint64_t i = 0; i < messages; ++i) hand_over(vector);
-  }
-  return hand_over(vector);
 }
 
 uint32_t VectorPool::free() const {

@@ -8,12 +8,10 @@
 #include <cstdint>
 
 #include "base/inspect.h"
-#include "model/fault.h"
 
 namespace dartboard::macos {
 
 class PciNub;
-class WorkQueue;
 
 class VectorPool {
  public:
@@ -22,17 +20,12 @@ class VectorPool {
 
   /// All free; `count` at most kVectorsMax.
   void reset(uint32_t count);
-  /// The kernel's queue; outlives the pool's use.
-  void set_late_queue(WorkQueue* queue) { late_ = queue; }
   /// First of `count` consecutive vectors for `nub`, its interrupt indexes 0..count-1; kNone if there are not as many.
   /// `aligned`: at a multiple of `count` (a power of two): MSI counts in the low bits of the data.
   uint32_t allocate(PciNub& nub, uint32_t count, bool aligned);
   void release(uint32_t first, uint32_t count);
   /// Hands a vector to its owner. False: nobody has it (counted).
-  bool deliver(uint32_t vector) {
-    if (model::faults_installed()) [[unlikely]] return deliver_with_faults(vector);
-    return hand_over(vector);
-  }
+  bool deliver(uint32_t vector);
 
   uint32_t count() const { return count_; }
   uint32_t free() const;
@@ -44,11 +37,7 @@ class VectorPool {
     uint32_t index = 0;
     uint64_t delivered = 0;
   };
-  bool hand_over(uint32_t vector);
-  bool deliver_with_faults(uint32_t vector);
-
   std::array<Route, kVectorsMax> routes_;
-  WorkQueue* late_ = nullptr;   ///< where a message waits that a fault holds up
   uint32_t count_ = 0;
   uint64_t spurious_ = 0;
 };

@@ -224,7 +224,6 @@ void bring_up_root(Kernel& kernel, RootContext& root, RegistryEntry& platform) {
   root.in_reset = false;
   root.descriptors_leaked = 0;
   root.vectors.reset(profile.msi_vectors);
-  root.vectors.set_late_queue(&kernel.work());
   root.dart.power_on(profile.root.dart);
   root.mapper.configure(profile.mapper);
   program_windows(root.port, profile);

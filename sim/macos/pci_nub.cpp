@@ -175,23 +175,10 @@ Code PciNub::memory_read(uint64_t owner, unsigned memory_index, uint64_t offset,
   if (window.cpu_address == 0) [[unlikely]]
     return io_return::kUnsupported;
   *data = port_.read(window.cpu_address + offset, width);
-  if (model::faults_installed()) [[unlikely]] strike_read(memory_index, offset, width, data);
   return io_return::kSuccess;
 }
 
-/// What people met on Apple silicon while reading registers. The key is the memory index and the offset.
-void PciNub::strike_read(unsigned memory_index, uint64_t offset, unsigned width, uint64_t* data) {
-  using model::FaultKind;
-  const uint64_t key = uint64_t{memory_index} << 56 | offset;
-  if (model::fault(FaultKind::kAppleReadsAllOnes, key)) *data = all_ones(width);
-  // Another register's value: the neighbour's.
-  if (model::fault(FaultKind::kAppleReadsGarbage, key)) {
-    const Window& window = windows_[memory_index];
-    const uint64_t other = (offset ^ width) < window.bytes ? offset ^ width : offset;
-    *data = port_.read(window.cpu_address + other, width);
-  }
-}
-
+/// A register write that takes the host down. The key is the memory index and the offset.
 bool PciNub::strike_write(unsigned memory_index, uint64_t offset) {
   if (!model::fault(model::FaultKind::kAppleMmioWriteReboots, uint64_t{memory_index} << 56 | offset)) return false;
   kernel_.panic(PanicCause::kMmioWrite,

@@ -142,7 +142,7 @@ class PciNub final : public Service {
   };
 
   bool word_allowed(uint64_t owner, unsigned memory_index, uint64_t offset, unsigned width) const {
-    if (owner != gate_owner_ || memory_index >= window_count_ || model::faults_installed()) return false;
+    if (owner != gate_owner_ || memory_index >= window_count_) return false;
     const Window& window = windows_[memory_index];
     return in_range(offset, width, window.bytes) && (offset & (width - 1)) == 0 && window.cpu_address != 0;
   }
@@ -153,7 +153,6 @@ class PciNub final : public Service {
   void disable_device();                                       // Command: memory space and bus master off
   const BarInfo* bar_by_number(unsigned bar) const;
   io_return::Code refuse_access() const;
-  void strike_read(unsigned memory_index, uint64_t offset, unsigned width, uint64_t* data);
   bool strike_write(unsigned memory_index, uint64_t offset);
 
   // pci_nub_interrupts.cpp

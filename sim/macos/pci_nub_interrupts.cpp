@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <bit>
 
-#include "model/fault.h"
 #include "model/capabilities.h"
 #include "model/config_space.h"
 #include "model/port_registers.h"
@@ -138,7 +137,6 @@ Code PciNub::register_interrupt(uint32_t index, InterruptHandler* handler) {
   if (handler == nullptr) return io_return::kBadArgument;
   if (index >= vectors_.size()) return io_return::kNoInterrupt;
   if (vectors_[index].handler != nullptr) return io_return::kNoResources;
-  if (model::fault(model::FaultKind::kInterruptBeforeEnable, index)) interrupt(index, vector_first_ + index);
   vectors_[index].handler = handler;
   note_vector(sim::TraceKind::kVectorEnabled, index);
   mask_entry(index, false);
@@ -152,7 +150,6 @@ void PciNub::unregister_interrupt(uint32_t index, InterruptHandler* handler) {
   note_vector(sim::TraceKind::kVectorDisabled, index);
   if (alive()) mask_entry(index, true);
   if (--messages_enabled_ == 0 && alive()) set_messages_enabled(false);
-  if (model::fault(model::FaultKind::kInterruptAfterDisable, index)) interrupt(index, vector_first_ + index);
 }
 
 void PciNub::interrupt(uint32_t index, uint32_t vector) {

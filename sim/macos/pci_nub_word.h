@@ -11,10 +11,8 @@ namespace dartboard::macos {
 template <class T>
 io_return::Code PciNub::read_word(uint64_t owner, unsigned memory_index, uint64_t offset, T* data) {
   if (!word_allowed(owner, memory_index, offset, sizeof(T))) [[unlikely]] {
-    uint64_t value = 0;   // says why not, or takes the way with the fault sites
-    const io_return::Code code = memory_read(owner, memory_index, offset, sizeof(T), &value);
-    if (code == io_return::kSuccess) *data = static_cast<T>(value);
-    return code;
+    uint64_t ignored = 0;
+    return memory_read(owner, memory_index, offset, sizeof(T), &ignored);   // says why
   }
   *data = port_.read_word<T>(windows_[memory_index].cpu_address + offset);
   return io_return::kSuccess;
@@ -22,7 +20,7 @@ io_return::Code PciNub::read_word(uint64_t owner, unsigned memory_index, uint64_
 
 template <class T>
 io_return::Code PciNub::write_word(uint64_t owner, unsigned memory_index, uint64_t offset, T data) {
-  if (!word_allowed(owner, memory_index, offset, sizeof(T))) [[unlikely]] {
+  if (!word_allowed(owner, memory_index, offset, sizeof(T)) || model::faults_installed()) [[unlikely]] {
     return memory_write(owner, memory_index, offset, sizeof(T), data);
   }
   port_.write_word<T>(windows_[memory_index].cpu_address + offset, data);

@@ -289,7 +289,7 @@ TEST(Program, DevicesListsTheScriptsThatShip) {
 }
 
 TEST(Program, AScriptedDeviceCanBeInTheSlot) {
-  const ProgramRun text = run({"inspect", "--device", "nvme", "--storage", "1M", "--path", "endpoint/bar0 registers"});
+  const ProgramRun text = run({"inspect", "--device", "nvme", "--storage", "1M", "--path", "slot/bar0 registers"});
   EXPECT_EQ(text.exit_code, 0) << text.err;
   EXPECT_THAT(text.out, HasSubstr("CSTS"));
   const Json json = Json::parse(run({"devices", "--json", "--device", "edu"}).out, nullptr, false);
