@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <bit>
 
-#include <fmt/compile.h>
 #include <fmt/format.h>
 
+#include "base/format.h"
 #include "backend/call_error.h"
 #include "base/types.h"
 
@@ -283,7 +283,7 @@ io_return::Code BarRegions::write_calls(const Bar& b, uint64_t offset, std::span
 
 Result<void> BarRegions::call_failed(const char* doing, unsigned bar, uint64_t offset, io_return::Code code) const {
   if (means_gone(code) || client_.gone()) return {};
-  return tl::unexpected(from_code(fmt::format(FMT_COMPILE("{} BAR{} at {:#x}"), doing, bar, offset), code));
+  return tl::unexpected(from_code(compiled_text(FMT_COMPILE("{} BAR{} at {:#x}"), doing, bar, offset), code));
 }
 
 // A register: one naturally aligned word of 4 or 8 bytes by one call.

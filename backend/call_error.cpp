@@ -1,8 +1,9 @@
 // backend/call_error.cpp
 #include "backend/call_error.h"
 
-#include <fmt/compile.h>
 #include <fmt/format.h>
+
+#include "base/format.h"
 
 namespace dartboard::backend {
 
@@ -23,7 +24,7 @@ bool means_gone(const Error& error) {
 Error because(std::string_view doing, const Error& cause, std::optional<ErrorName> name) {
   ErrorName chosen = name.value_or(cause.name);
   if (means_gone(cause)) chosen = ErrorName::kDeviceGone;
-  return Error{chosen, cause.io_return, fmt::format(FMT_COMPILE("{}: {}"), doing, cause.sentence)};
+  return Error{chosen, cause.io_return, compiled_text(FMT_COMPILE("{}: {}"), doing, cause.sentence)};
 }
 
 Error from_code(std::string_view doing, io_return::Code code) {
@@ -34,15 +35,15 @@ Error from_code(std::string_view doing, io_return::Code code) {
   }
   return Error{
       ErrorName::kCallFailed, code,
-      fmt::format(FMT_COMPILE("{}: the dext answered {} ({:#010x}); see `dartboard inspect` for the device's state"),
-                  doing, io_return::name(code), code)};
+      compiled_text(FMT_COMPILE("{}: the dext answered {} ({:#010x}); see `dartboard inspect` for the device's state"),
+                    doing, io_return::name(code), code)};
 }
 
 Error device_gone(std::string_view doing) {
   return Error{
       ErrorName::kDeviceGone, io_return::kNoDevice,
-      fmt::format(FMT_COMPILE("{}: the device is gone (unplugged, or its dext stopped); plug it in and open it again"),
-                  doing)};
+      compiled_text(
+          FMT_COMPILE("{}: the device is gone (unplugged, or its dext stopped); plug it in and open it again"), doing)};
 }
 
 }  // namespace dartboard::backend

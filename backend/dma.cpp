@@ -5,9 +5,9 @@
 #include <limits>
 #include <vector>
 
-#include <fmt/compile.h>
 #include <fmt/format.h>
 
+#include "base/format.h"
 #include "backend/call_error.h"
 #include "base/types.h"
 
@@ -16,9 +16,9 @@ namespace dartboard::backend {
 namespace {
 
 std::string bytes_text(uint64_t bytes) {
-  if (bytes >= kMiB && bytes % kMiB == 0) return fmt::format(FMT_COMPILE("{} MiB"), bytes / kMiB);
-  if (bytes >= kKiB && bytes % kKiB == 0) return fmt::format(FMT_COMPILE("{} KiB"), bytes / kKiB);
-  return fmt::format(FMT_COMPILE("{} bytes"), bytes);
+  if (bytes >= kMiB && bytes % kMiB == 0) return compiled_text(FMT_COMPILE("{} MiB"), bytes / kMiB);
+  if (bytes >= kKiB && bytes % kKiB == 0) return compiled_text(FMT_COMPILE("{} KiB"), bytes / kKiB);
+  return compiled_text(FMT_COMPILE("{} bytes"), bytes);
 }
 
 /// What a refused mapping is called: the caller's own mistakes keep their names.
@@ -48,7 +48,7 @@ Result<void> DmaAccount::reserve(uint64_t bytes, uint64_t released_bytes, uint64
   const uint64_t used_bytes = use_.bytes - released_bytes, used_mappings = use_.mappings - released_mappings;
   // Words only when there is something to say: this is on the path of every map.
   const auto what = [&] {
-    return key ? fmt::format(FMT_COMPILE("mapping key {:#x}"), *key)
+    return key ? compiled_text(FMT_COMPILE("mapping key {:#x}"), *key)
                : fmt::format("DMA buffer of {}", bytes_text(bytes));
   };
   if (bytes > budget_.bytes_max || used_bytes > budget_.bytes_max - bytes) {
@@ -81,15 +81,15 @@ Result<DmaMapping> DmaAccount::map(uint64_t key, void* base, uint64_t size) {
   const auto address = reinterpret_cast<uintptr_t>(base);
   if (base == nullptr || size == 0) {
     return fail(ErrorName::kBadArgument,
-                fmt::format(FMT_COMPILE("mapping key {:#x}: {}"), key, size == 0 ? "0 bytes" : "no memory"));
+                compiled_text(FMT_COMPILE("mapping key {:#x}: {}"), key, size == 0 ? "0 bytes" : "no memory"));
   }
   if (size > std::numeric_limits<uintptr_t>::max() - address) {
     return fail(ErrorName::kBadArgument,
-                fmt::format(FMT_COMPILE("mapping key {:#x}: {} bytes at {:#x} wrap around"), key, size, address));
+                compiled_text(FMT_COMPILE("mapping key {:#x}: {} bytes at {:#x} wrap around"), key, size, address));
   }
   if (mappings_.find(key) != nullptr) {
     return fail(ErrorName::kBusy,
-                fmt::format(FMT_COMPILE("mapping key {:#x}: it is mapped already; unmap it first"), key));
+                compiled_text(FMT_COMPILE("mapping key {:#x}: it is mapped already; unmap it first"), key));
   }
   const uint64_t bytes = pages_bytes(address, size);
   if (auto reserved = reserve(bytes, 0, 0, key); !reserved) {
@@ -98,7 +98,7 @@ Result<DmaMapping> DmaAccount::map(uint64_t key, void* base, uint64_t size) {
   const auto region = client_.register_dma_region(key, base, size);
   if (!region) {
     give_back(bytes);
-    return tl::unexpected(because(fmt::format(FMT_COMPILE("mapping {} at key {:#x}"), bytes_text(size), key),
+    return tl::unexpected(because(compiled_text(FMT_COMPILE("mapping {} at key {:#x}"), bytes_text(size), key),
                                   region.error(), mapper_name(region.error())));
   }
   mappings_.insert(key, bytes);
@@ -110,7 +110,7 @@ Result<DmaMapping> DmaAccount::map(uint64_t key, void* base, uint64_t size) {
 Result<void> DmaAccount::unmap(uint64_t key) {
   const uint64_t* counted = mappings_.find(key);
   if (counted == nullptr) {
-    return fail(ErrorName::kNotFound, fmt::format(FMT_COMPILE("unmapping key {:#x}: nothing is mapped there"), key));
+    return fail(ErrorName::kNotFound, compiled_text(FMT_COMPILE("unmapping key {:#x}: nothing is mapped there"), key));
   }
   const auto unregistered = client_.unregister_dma_region(key);
   const bool already_away = !unregistered && client_.gone();
@@ -121,7 +121,7 @@ Result<void> DmaAccount::unmap(uint64_t key) {
   }
   // A dext that is gone has unmapped everything: what was asked is so.
   if (unregistered || already_away) return {};
-  return tl::unexpected(because(fmt::format(FMT_COMPILE("unmapping key {:#x}"), key), unregistered.error()));
+  return tl::unexpected(because(compiled_text(FMT_COMPILE("unmapping key {:#x}"), key), unregistered.error()));
 }
 
 Result<dext::DmaBuffer> DmaAccount::allocate_buffer(uint64_t size, uint64_t alignment) {

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cassert>
 
-#include <fmt/compile.h>
 #include <fmt/format.h>
 
+#include "base/format.h"
 #include "backend/call_error.h"
 
 namespace dartboard::backend {
@@ -93,7 +93,7 @@ Result<void> Interrupts::set_irqs(IrqKind kind, IrqAction action, uint32_t start
   if (auto checked = check_range(kind, start, count_asked, "trigger"); !checked) return checked;
   if (active_ != kind) {
     return fail(ErrorName::kBadArgument,
-                fmt::format(FMT_COMPILE("{} is not enabled: assign sinks before triggering"), to_text(kind)));
+                compiled_text(FMT_COMPILE("{} is not enabled: assign sinks before triggering"), to_text(kind)));
   }
   const uint64_t generation = generation_;
   for (uint32_t i = 0; i < count_asked && generation == generation_; ++i) raise(start + i);
@@ -107,8 +107,8 @@ Result<void> Interrupts::check_range(IrqKind kind, uint32_t start, uint32_t aske
   }
   if (start > available || asked > available - start) {  // start + asked may wrap
     return fail(ErrorName::kOutOfRange,
-                fmt::format(FMT_COMPILE("{} {}: vectors {} to {} asked, the device has {}"), to_text(kind), action,
-                            start, uint64_t{start} + asked - 1, available));
+                compiled_text(FMT_COMPILE("{} {}: vectors {} to {} asked, the device has {}"), to_text(kind), action,
+                              start, uint64_t{start} + asked - 1, available));
   }
   return {};
 }
@@ -198,8 +198,8 @@ void Interrupts::clear_guest_masks() {
 Result<void> Interrupts::set_masked(IrqKind kind, uint32_t start, uint32_t asked, bool masked) {
   if (auto checked = check_range(kind, start, asked, masked ? "mask" : "unmask"); !checked) return checked;
   if (active_ != kind) {
-    return fail(ErrorName::kBadArgument, fmt::format(FMT_COMPILE("{} is not enabled: there is nothing to {}"),
-                                                     to_text(kind), masked ? "mask" : "unmask"));
+    return fail(ErrorName::kBadArgument, compiled_text(FMT_COMPILE("{} is not enabled: there is nothing to {}"),
+                                                       to_text(kind), masked ? "mask" : "unmask"));
   }
   for (uint32_t i = 0; i < asked; ++i) table_[start + i].masked = masked;
   if (!masked) deliver_due(start, asked);

@@ -123,6 +123,11 @@ class Sweeper {
   /// With the faults off, a fresh client must get its device: I-50.
   void probe(SweepRow* row) {
     auto device = open_device(scenario_.world());
+    if (!device && sim::info(row->rule.kind).effect >= FaultEffect::kGone) {
+      row->outcome = SweepOutcome::kGone;   // it struck so late that only the next client meets it
+      row->seen = device.error().sentence;
+      return;
+    }
     if (!device) {
       row->broken.push_back(fmt::format("I-50 a fresh client cannot open the device: {}", device.error().sentence));
       return;

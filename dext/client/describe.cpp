@@ -1,7 +1,8 @@
 // dext/client/describe.cpp - what a failed call means and what to do about it.
-#include <fmt/compile.h>
+
 #include <fmt/format.h>
 
+#include "base/format.h"
 #include "dext/client/client.h"
 #include "dext/client/codes.h"
 
@@ -57,11 +58,11 @@ bool means_gone(io_return::Code code) {
 }
 
 Error describe(io_return::Code code, const char* call, const std::string& detail) {
-  const std::string what = detail.empty() ? std::string(call) : fmt::format(FMT_COMPILE("{} ({})"), call, detail);
+  const std::string what = detail.empty() ? std::string(call) : compiled_text(FMT_COMPILE("{} ({})"), call, detail);
   if (means_gone(code)) {
     return Error{
         ErrorName::kDeviceGone, code,
-        fmt::format(
+        compiled_text(
             FMT_COMPILE("{} failed: the device is gone or its driver stopped ({} {:#010x}); plug it in, wait for "
                         "the driver to start and open it again"),
             what, io_return::name(code), code)};
@@ -69,13 +70,13 @@ Error describe(io_return::Code code, const char* call, const std::string& detail
   for (const Meaning& meaning : kMeanings) {
     if (meaning.code != code) continue;
     return Error{meaning.name, code,
-                 fmt::format(FMT_COMPILE("{} failed with {} ({:#010x}): {}"), what, io_return::name(code), code,
-                             meaning.advice)};
+                 compiled_text(FMT_COMPILE("{} failed with {} ({:#010x}): {}"), what, io_return::name(code), code,
+                               meaning.advice)};
   }
   return Error{ErrorName::kCallFailed, code,
-               fmt::format(FMT_COMPILE("{} failed with {} ({:#010x}); the driver's log may say why "
-                                       "(log show --predicate 'sender CONTAINS \"{}\"')"),
-                           what, io_return::name(code), code, "VFIOUserPCIDriver")};
+               compiled_text(FMT_COMPILE("{} failed with {} ({:#010x}); the driver's log may say why "
+                                         "(log show --predicate 'sender CONTAINS \"{}\"')"),
+                             what, io_return::name(code), code, "VFIOUserPCIDriver")};
 }
 
 }  // namespace dartboard::dext

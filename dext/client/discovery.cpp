@@ -6,9 +6,9 @@
 
 #include <array>
 
-#include <fmt/compile.h>
 #include <fmt/format.h>
 
+#include "base/format.h"
 #include "dext/abi.h"
 #include "dext/client/codes.h"
 
@@ -77,8 +77,8 @@ io_return::Code get_identity(io_connect_t connect, Identity* identity) {
 
 std::string device_text(const DeviceListing& listing) {
   const Identity& id = listing.identity;
-  return fmt::format(FMT_COMPILE("{}/{:02x}:{:02x}.{} ({:04x}:{:04x})"), listing.root.empty() ? "?" : listing.root,
-                     id.bus, id.device, id.function, id.vendor_id, id.device_id);
+  return compiled_text(FMT_COMPILE("{}/{:02x}:{:02x}.{} ({:04x}:{:04x})"), listing.root.empty() ? "?" : listing.root,
+                       id.bus, id.device, id.function, id.vendor_id, id.device_id);
 }
 
 Result<std::vector<FoundDevice>> find_devices() {

@@ -5,9 +5,9 @@
 #include <mach/mach.h>
 #include <mach/mach_vm.h>
 
-#include <fmt/compile.h>
 #include <fmt/format.h>
 
+#include "base/format.h"
 #include "dext/client/codes.h"
 #include "dext/client/pump.h"
 
@@ -123,7 +123,7 @@ Result<DmaRegion> VfioUserPciClient::register_dma_region(uint64_t key, void* bas
   const io_return::Code code =
       call(kSelectorRegisterDMARegion, {key, reinterpret_cast<uintptr_t>(base), size}, out.data(), out.size());
   if (code != io_return::kSuccess) {
-    return failed(code, "RegisterDMARegion", fmt::format(FMT_COMPILE("key {:#x}, {} bytes"), key, size));
+    return failed(code, "RegisterDMARegion", compiled_text(FMT_COMPILE("key {:#x}, {} bytes"), key, size));
   }
   return DmaRegion{Iova(out[1]), out[2], static_cast<uint32_t>(out[0])};
 }
@@ -131,7 +131,7 @@ Result<DmaRegion> VfioUserPciClient::register_dma_region(uint64_t key, void* bas
 Result<void> VfioUserPciClient::unregister_dma_region(uint64_t key) {
   const io_return::Code code = call(kSelectorUnregisterDMARegion, {key});
   if (code != io_return::kSuccess)
-    return failed(code, "UnregisterDMARegion", fmt::format(FMT_COMPILE("key {:#x}"), key));
+    return failed(code, "UnregisterDMARegion", compiled_text(FMT_COMPILE("key {:#x}"), key));
   return {};
 }
 
@@ -139,7 +139,7 @@ Result<uint64_t> VfioUserPciClient::probe_dma_region(uint64_t key, uint64_t offs
   uint64_t word = 0;
   const io_return::Code code = call(kSelectorProbeDMARegion, {key, offset}, &word, 1);
   if (code != io_return::kSuccess) {
-    return failed(code, "ProbeDMARegion", fmt::format(FMT_COMPILE("key {:#x}, offset {:#x}"), key, offset));
+    return failed(code, "ProbeDMARegion", compiled_text(FMT_COMPILE("key {:#x}, offset {:#x}"), key, offset));
   }
   return word;
 }
@@ -148,7 +148,7 @@ Result<uint32_t> VfioUserPciClient::config_read(uint64_t offset, unsigned width)
   uint64_t value = 0;
   const io_return::Code code = call(kSelectorConfigRead, {offset, width}, &value, 1);
   if (code != io_return::kSuccess) {
-    return failed(code, "ConfigRead", fmt::format(FMT_COMPILE("offset {:#x}, width {}"), offset, width));
+    return failed(code, "ConfigRead", compiled_text(FMT_COMPILE("offset {:#x}, width {}"), offset, width));
   }
   return static_cast<uint32_t>(value);
 }
@@ -156,7 +156,7 @@ Result<uint32_t> VfioUserPciClient::config_read(uint64_t offset, unsigned width)
 Result<void> VfioUserPciClient::config_write(uint64_t offset, unsigned width, uint32_t value) {
   const io_return::Code code = call(kSelectorConfigWrite, {offset, width, value});
   if (code != io_return::kSuccess) {
-    return failed(code, "ConfigWrite", fmt::format(FMT_COMPILE("offset {:#x}, width {}"), offset, width));
+    return failed(code, "ConfigWrite", compiled_text(FMT_COMPILE("offset {:#x}, width {}"), offset, width));
   }
   return {};
 }
@@ -164,7 +164,7 @@ Result<void> VfioUserPciClient::config_write(uint64_t offset, unsigned width, ui
 Result<BarInfo> VfioUserPciClient::bar_info(unsigned bar) {
   std::array<uint64_t, 3> out{};
   const io_return::Code code = call(kSelectorGetBARInfo, {bar}, out.data(), out.size());
-  if (code != io_return::kSuccess) return failed(code, "GetBARInfo", fmt::format(FMT_COMPILE("BAR{}"), bar));
+  if (code != io_return::kSuccess) return failed(code, "GetBARInfo", compiled_text(FMT_COMPILE("BAR{}"), bar));
   return BarInfo{static_cast<uint8_t>(out[0]), out[1], static_cast<BarType>(out[2])};
 }
 
@@ -173,7 +173,7 @@ Result<Mapping> VfioUserPciClient::map_bar(unsigned bar) {
     return fail(ErrorName::kBadArgument, fmt::format("BAR{} does not exist: a function has BAR0 to BAR5", bar));
   }
   if (bars_[bar].has_value()) return *bars_[bar];
-  Result<Mapping> mapping = map(kMemoryTypeBAR0 + bar, fmt::format(FMT_COMPILE("BAR{}"), bar).c_str());
+  Result<Mapping> mapping = map(kMemoryTypeBAR0 + bar, compiled_text(FMT_COMPILE("BAR{}"), bar).c_str());
   if (mapping) bars_[bar] = *mapping;
   return mapping;
 }

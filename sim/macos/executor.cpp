@@ -21,20 +21,26 @@ WorkQueue::~WorkQueue() {
 }
 
 void WorkQueue::post(std::function<void()> work) {
+  if (next_ != 0 && items_.size() == items_.capacity()) {   // room at the front before more at the back
+    items_.erase(items_.begin(), items_.begin() + static_cast<ptrdiff_t>(std::exchange(next_, 0)));
+  }
   items_.push_back({executor_.order_++, std::move(work)});
   ++executor_.pending_;
 }
 
 void WorkQueue::clear() {
   // Swapped out first: destroying an item may release an object that posts or clears again.
-  std::deque<Item> dropped;
+  std::vector<Item> dropped;
   dropped.swap(items_);
-  executor_.pending_ -= dropped.size();
+  executor_.pending_ -= dropped.size() - std::exchange(next_, 0);
 }
 
 bool WorkQueue::run_one() {
-  std::function<void()> work = std::move(items_.front().work);
-  items_.pop_front();
+  std::function<void()> work = std::move(items_[next_++].work);
+  if (empty()) {
+    items_.clear();
+    next_ = 0;
+  }
   --executor_.pending_;
   ++executor_.items_run_;
   // A sleeping item lets go of its queue, so an item can run inside another one of the same queue; each needs to know.
@@ -54,7 +60,7 @@ bool WorkQueue::run_one() {
 
 void WorkQueue::drain() {
   const uint64_t now = executor_.order_;
-  while (!items_.empty() && items_.front().order < now) {
+  while (!empty() && items_[next_].order < now) {
     if (!run_one()) return;
   }
 }
@@ -62,8 +68,8 @@ void WorkQueue::drain() {
 WorkQueue* Executor::oldest() const {
   WorkQueue* best = nullptr;
   for (WorkQueue* queue : queues_) {
-    if (queue->running_ || queue->items_.empty()) continue;
-    if (best == nullptr || queue->items_.front().order < best->items_.front().order) best = queue;
+    if (queue->running_ || queue->empty()) continue;
+    if (best == nullptr || queue->first_order() < best->first_order()) best = queue;
   }
   return best;
 }
@@ -72,8 +78,8 @@ WorkQueue* Executor::oldest() const {
 WorkQueue* Executor::youngest() const {
   WorkQueue* best = nullptr;
   for (WorkQueue* queue : queues_) {
-    if (queue->running_ || queue->items_.empty()) continue;
-    if (best == nullptr || queue->items_.front().order > best->items_.front().order) best = queue;
+    if (queue->running_ || queue->empty()) continue;
+    if (best == nullptr || queue->first_order() > best->first_order()) best = queue;
   }
   return best;
 }
@@ -100,7 +106,8 @@ void Executor::inspect(InspectNode& node) const {
   node.child("run", fmt::format("{}", items_run_), "items run since power-on");
   InspectNode& queues = node.child("queues");
   for (const WorkQueue* queue : queues_) {
-    queues.child(queue->name(), queue->running() ? "running" : "idle", fmt::format("{} items", queue->items_.size()));
+    queues.child(queue->name(), queue->running() ? "running" : "idle",
+                 fmt::format("{} items", queue->items_.size() - queue->next_));
   }
 }
 

@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <string>
 #include <vector>
@@ -34,14 +33,14 @@ class WorkQueue {
   /// The uncontended path costs a few instructions: it is on the way of every user-client call.
   bool enter() {
     if (running_) [[unlikely]] return false;
-    if (!items_.empty()) [[unlikely]] drain();
+    if (!empty()) [[unlikely]] drain();
     running_ = true;
     return true;
   }
   void leave() { running_ = false; }
 
   bool running() const { return running_; }
-  bool idle() const { return items_.empty() && !running_; }
+  bool idle() const { return empty() && !running_; }
   const std::string& name() const { return name_; }
   /// Drops everything not yet run.
   void clear();
@@ -49,11 +48,14 @@ class WorkQueue {
  private:
   friend class Executor;
   struct Item { uint64_t order; std::function<void()> work; };
+  uint64_t first_order() const { return items_[next_].order; }
+  bool empty() const { return next_ == items_.size(); }
   void drain();     // everything posted before now
   bool run_one();   // false: the item destroyed this queue
   Executor& executor_;
   std::string name_;
-  std::deque<Item> items_;
+  std::vector<Item> items_;   // from next_ on; most queues never hold one, so nothing is allocated for them
+  size_t next_ = 0;
   bool running_ = false;
   bool* destroyed_ = nullptr;   // set while an item runs: where to note that it destroyed the queue
 };
