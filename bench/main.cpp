@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   const std::vector<Bar> bars = {
       {"4-byte MMIO read through the whole path / bare b_transport", "mmio_read_4", "bare_b_transport",
        Figure::kTimeRatioAtMost, 12},
+      {"4-byte MMIO read with all ledgers on / off", "mmio_read_4_watched", "mmio_read_4", Figure::kTimeRatioAtMost, 2},
       {"4-byte backend read of a directly mapped memory BAR / bare b_transport", "direct_read_4", "bare_b_transport",
        Figure::kTimeRatioAtMost, 1},
       {"register that a Lua script declares / the C++ test endpoint's, whole path", "register_read_script",

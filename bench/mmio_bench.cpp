@@ -9,6 +9,7 @@
 #include <tlm_utils/simple_target_socket.h>
 
 #include "bench/worlds.h"
+#include "sim/invariants/watch.h"
 
 namespace dartboard::bench {
 namespace {
@@ -72,6 +73,22 @@ void mmio_read_4(benchmark::State& state) {
   if (value != model::test_register::kIdValue) state.SkipWithError("the register did not answer");
 }
 BENCHMARK(mmio_read_4);
+
+/// The same with every ledger of sim/invariants listening.
+void mmio_read_4_watched(benchmark::State& state) {
+  support::World& world = worlds();
+  sim::Watch watch(world.machine());
+  backend::PassthroughDevice& device = world.device();
+  uint32_t value = 0;
+  for (auto _ : state) {
+    auto result = device.read(backend::Region::kBar0, model::test_register::kId, std::as_writable_bytes(std::span(&value, 1)));
+    benchmark::DoNotOptimize(result);
+    benchmark::DoNotOptimize(value);
+  }
+  if (value != model::test_register::kIdValue) state.SkipWithError("the register did not answer");
+  if (watch.violations().count() != 0) state.SkipWithError("a ledger found a violation");
+}
+BENCHMARK(mmio_read_4_watched);
 
 void direct_read_4(benchmark::State& state) {
   support::World& world = worlds();

@@ -8,7 +8,7 @@ support::World& worlds() {
     model::TestEndpointOptions options;
     options.msix_vectors = 8;              // a device with a few queues
     options.memory_bytes = 64 * kKiB;      // what the random run uses of it
-    return new support::World("m4pro-tb5", options, 1);
+    return new support::World("m4pro-tb5", options, 1, support::Ledgers::kOff);
   }();
   world->restart(1);
   return *world;

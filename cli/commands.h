@@ -60,4 +60,15 @@ struct SweepCommandOptions {
 };
 ExitCode run_sweep(const SweepCommandOptions& options);
 
+struct ConformanceOptions {
+  std::string endpoint;             ///< on the bench, or in the slot of a simulated Mac; empty: the test endpoint
+  std::string storage;              ///< of a scripted device
+  std::string dext;                 ///< a world: the safe rules through the dext; empty: all rules on the bench
+  std::vector<std::string> rules;   ///< ids or groups; empty: all
+  std::string junit;                ///< file for JUnit XML; empty: none
+  bool list = false;
+  bool json = false;
+};
+ExitCode run_conformance(const ConformanceOptions& options);
+
 }  // namespace dartboard::cli

@@ -1,7 +1,9 @@
 // cli/endpoints.cpp - see endpoints.h.
 #include "cli/endpoints.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <string_view>
 
 #include <fmt/format.h>
 

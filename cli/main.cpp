@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands.h"
+#include "cli/endpoints.h"
 
 // SystemC's library has a main of its own that calls this; ours is used, and this is never called.
 extern "C" int sc_main(int, char**) {
@@ -121,6 +122,24 @@ int parse_and_run(int argc, char** argv) {
       "allows, or by a fresh client that cannot use the device afterwards. Exit code 1 if one did.\n\n" +
       std::string(kExitCodeHelp));
 
+  ConformanceOptions conformance;
+  CLI::App* const conformance_command =
+      app.add_subcommand("conformance", "Try the rules of PCI Express on a device: which hold, by section");
+  CLI::Option* const conformance_endpoint = conformance_command->add_option(
+      "--endpoint,--device", conformance.endpoint, kDeviceHelp);
+  conformance_endpoint->default_str("test");
+  conformance_command->add_option("--storage", conformance.storage, kStorageHelp)->default_str("64M");
+  conformance_command->add_option("--dext", conformance.dext,
+                                  std::string("Only the rules that read, through the dext. ") + kDextHelp);
+  conformance_command->add_option("--rule", conformance.rules, "Only these rules or groups");
+  conformance_command->add_option("--junit", conformance.junit, "Write the results to FILE as JUnit XML");
+  conformance_command->add_flag("--list", conformance.list, "List the rules and try none");
+  conformance_command->add_flag("--json", conformance.json, "Print one JSON object instead of text");
+  conformance_command->footer(
+      "Every rule starts from power-on. A rule passes, fails with what was seen, or is skipped with the reason. Exit\n"
+      "code 1 if one failed. See docs/conformance.md.\n\n" +
+      std::string(kExitCodeHelp));
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -138,6 +157,7 @@ int parse_and_run(int argc, char** argv) {
   if (inspect_command->parsed()) code = run_inspect(inspect);
   if (faults_command->parsed()) code = run_faults(faults);
   if (sweep_command->parsed()) code = run_sweep(sweep);
+  if (conformance_command->parsed()) code = run_conformance(conformance);
   return static_cast<int>(code);
 }
 

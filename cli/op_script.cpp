@@ -205,8 +205,13 @@ void Runner::map(const Op& op) {
     memory.bytes = op.b;
   }
   const auto mapping = device_.dma_map(op.a, memory.base, memory.bytes);
-  if (!mapping) return failed(op, mapping.error());
-  memory.iova = mapping->iova;
+  if (mapping) {
+    memory.iova = mapping->iova;
+    return;
+  }
+  // No driver goes on without its memory: the device would be told an address that is not its own.
+  failed(op, mapping.error());
+  if (!result_.stopped) result_.stopped = mapping.error();
 }
 
 void Runner::check(const Op& op) {
@@ -239,6 +244,7 @@ ScenarioResult Runner::run(const std::vector<Op>& ops) {
       result_.stopped = std::move(*panic);
       break;
     }
+    if (result_.stopped) break;
     ++result_.steps;
     switch (op.kind) {
       case Op::Kind::kRead: read(op); break;

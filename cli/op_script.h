@@ -9,7 +9,8 @@
 //   pump        wait NS        reset
 //
 // Numbers are decimal or 0x hexadecimal; a VALUE may also be @KEY or @KEY+OFFSET, the bus address of a mapping. KIND is
-// msi or msix. `= VALUE` and `check` are expectations: what differs is counted.
+// msi or msix. `= VALUE` and `check` are expectations: what differs is counted. A map that is refused ends the script,
+// as it would end a driver.
 #pragma once
 
 #include <cstdint>

@@ -83,6 +83,8 @@ class Sweeper {
 
  private:
   Result<ScenarioResult> one_run() {
+    // The end of the run before is not part of this one: its sites must not take this run's fault.
+    machine_.kernel().shutdown();
     plan_.install();
     if (auto restarted = scenario_.world().restart(); !restarted) {
       plan_.remove();

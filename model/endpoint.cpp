@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "model/capabilities.h"
+#include "model/fault.h"
 
 namespace dartboard::model {
 namespace {
@@ -149,7 +150,8 @@ Outcome Endpoint::config_request(tlm::tlm_generic_payload& payload, TlpExtension
     config_.write(offset, value, length, enables);
     return Outcome::kSuccess;
   }
-  const uint64_t value = config_.read(offset, length);
+  uint64_t value = config_.read(offset, length);
+  if (faults_installed()) [[unlikely]] value = faulty_config(offset, length, value);
   if (enables == 0xff) {
     std::memcpy(data, &value, length);
     return Outcome::kSuccess;
@@ -199,6 +201,7 @@ Outcome Endpoint::access_plain(unsigned bar, uint64_t offset, std::byte* data, u
       if (is_write) {
         memory.mark_dirty(offset, length);
         std::memcpy(memory.data() + offset, data, length);
+        if (faults_installed()) [[unlikely]] memory_written(offset);
       } else {
         std::memcpy(data, memory.data() + offset, length);
       }

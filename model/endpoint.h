@@ -153,6 +153,12 @@ class Endpoint : public PcieDevice, private MessageSender {
   static bool absent_function(TlpKind kind, const TlpExtension* extension);
 
   Outcome dma(TlpKind kind, Iova address, std::byte* data, uint64_t length);
+  // endpoint_faults.cpp
+  uint64_t faulty_config(uint32_t offset, uint32_t length, uint64_t value);
+  uint32_t faulty_bar(unsigned bar, uint32_t value);
+  bool stray_requests(Iova address);
+  void memory_written(uint64_t offset);
+  void stray(TlpKind kind, uint64_t address, uint32_t data);
   void record_dma_failure(TlpKind kind, Iova address, uint32_t length, Outcome outcome);
   void report_error(PcieError error, const TlpHeader* header, bool advisory);
   void send_message(uint64_t address, uint32_t data) override;
@@ -202,6 +208,7 @@ class Endpoint : public PcieDevice, private MessageSender {
   uint32_t pcie_ = 0;
   uint32_t aer_ = 0;
   uint32_t rebar_ = 0;
+  uint8_t giant_bars_ = 0;                    ///< a fault: BARs that claimed a giant size when last asked
   uint64_t d3_exit_at_ns_ = 0;                ///< 0: no return from D3hot is under way
   uint32_t message_data_ = 0;
   Tlp message_tlp_;

@@ -23,6 +23,12 @@ Outcome Endpoint::dma(TlpKind kind, Iova address, std::byte* data, uint64_t leng
   if (in_dma_) [[unlikely]]
     return Outcome::kCompleterAbort;
   in_dma_ = true;
+  if (faults_installed() && !stray_requests(address)) [[unlikely]] {
+    in_dma_ = false;
+    record_dma_failure(kind, address, static_cast<uint32_t>(std::min(length, kDmaChunkBytesMax)),
+                       Outcome::kUnsupportedRequest);
+    return Outcome::kUnsupportedRequest;
+  }
   dma_delay_ = sc_core::SC_ZERO_TIME;
   dma_tlp_.extension().packet_bytes = kind == TlpKind::kMemRead ? read_request_bytes_ : payload_bytes_;
   Outcome outcome = Outcome::kSuccess;

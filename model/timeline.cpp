@@ -35,7 +35,9 @@ Timer::~Timer() {
   if (timeline_ != nullptr) timeline_->cancel(*this);
 }
 
-SC_HAS_PROCESS(Timeline);
+#if IEEE_1666_SYSTEMC < 202301L
+SC_HAS_PROCESS(Timeline);   // obsolete since IEEE 1666-2023
+#endif
 Timeline::Timeline(sc_core::sc_module_name module_name) : sc_module(module_name) {
   set_time_resolution();
   ticks_per_ns_ = std::max<uint64_t>(1, sc_core::sc_time(1, sc_core::SC_NS).value());

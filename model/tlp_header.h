@@ -21,8 +21,8 @@ struct TlpHeader {
 /// What a request is about. `address`: bus address, or the offset in configuration space.
 struct RequestInfo {
   TlpKind kind = TlpKind::kMemRead;
-  Rid requester;
-  Rid completer;  ///< configuration requests
+  Rid requester{};
+  Rid completer{};  ///< configuration requests
   uint64_t address = 0;
   uint32_t length = 0;  ///< bytes; of a request that takes several packets, the first is shown
 };

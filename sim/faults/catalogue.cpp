@@ -28,9 +28,11 @@ constexpr std::array<FaultInfo, kFaultKindCount> kCatalogue = {{
     {K::kLinkCorrectableBurst, "link-correctable-burst", 'L', E::kNone, "a burst of corrected link errors in AER",
      "nothing; the counters are there to see"},
     // Completion
-    {K::kCompletionUnsupported, "completion-unsupported", 'C', E::kAnswer, "a request is answered Unsupported Request",
+    {K::kCompletionUnsupported, "completion-unsupported", 'C', E::kPanic,
+     "a request is answered Unsupported Request; a write is lost, and if it held an address, the device uses another",
      "hand the all-ones to the guest; go on"},
-    {K::kCompletionAbort, "completion-abort", 'C', E::kAnswer, "a request is answered Completer Abort",
+    {K::kCompletionAbort, "completion-abort", 'C', E::kPanic,
+     "a request is answered Completer Abort; a write is lost, and if it held an address, the device uses another",
      "hand the all-ones to the guest; go on"},
     {K::kCompletionRetryForever, "completion-retry-forever", 'C', E::kGone,
      "configuration requests are answered Request Retry without end", "give up after a limit: the device does not answer"},
@@ -168,7 +170,8 @@ constexpr std::array<FaultInfo, kFaultKindCount> kCatalogue = {{
     // Hostile device
     {K::kDeviceDmaUnmapped, "device-dma-unmapped", 'E', E::kPanic, "the device reaches for memory that it was not given",
      "the DART refuses; on a platform that panics the run ends with the cause"},
-    {K::kDeviceDmaPeer, "device-dma-peer", 'E', E::kAnswer, "the device reaches for a BAR", "the root port refuses"},
+    {K::kDeviceDmaPeer, "device-dma-peer", 'E', E::kPanic, "the device reaches for a BAR",
+     "the DART takes the address for one of its own and refuses; on a platform that panics the run ends with the cause"},
     {K::kDeviceForgedMsi, "device-forged-msi", 'E', E::kNone, "the device writes to the doorbell by itself",
      "no message to a vector that is off"},
     {K::kDeviceTranslatedRequest, "device-translated-request", 'E', E::kAnswer,

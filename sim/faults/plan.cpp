@@ -120,14 +120,21 @@ bool FaultPlan::decide(LiveRule& live, uint64_t key) {
   return true;
 }
 
+FaultSite& FaultPlan::site_of(FaultKind kind, uint64_t key) {
+  for (uint64_t mixed = mix(kind, key);; ++mixed) {   // two sites that mix alike lie side by side
+    const auto [place, fresh] = site_index_.try_emplace(mixed, sites_.size());
+    if (fresh) sites_.push_back({kind, key});
+    FaultSite& site = sites_[place->second];
+    if (site.kind == kind && site.key == key) return site;
+  }
+}
+
 bool FaultPlan::strikes(FaultKind kind, uint64_t key) {
   const auto index = static_cast<unsigned>(kind);
   ++passes_by_kind_[index];
   FaultSite* site = nullptr;
   if (census_ && sites_.size() < kSitesMax) {
-    const auto [place, fresh] = site_index_.try_emplace(mix(kind, key), sites_.size());
-    if (fresh) sites_.push_back({kind, key});
-    site = &sites_[place->second];
+    site = &site_of(kind, key);
     ++site->passes;
   }
   if (!wanted_[index]) return false;

@@ -76,6 +76,7 @@ class FaultPlan final : public model::FaultInjector {
   };
   static constexpr size_t kSitesMax = 100'000;   ///< a run that passes more is counted by kind only
   bool decide(LiveRule& live, uint64_t key);
+  FaultSite& site_of(FaultKind kind, uint64_t key);
 
   Tape& tape_;
   TraceHash& hash_;

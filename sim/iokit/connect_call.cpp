@@ -15,6 +15,7 @@
 #include "model/timeline.h"
 #include "sim/iokit/context.h"
 #include "sim/iokit/reserved_memory.h"
+#include "sim/macos/power.h"
 
 namespace dartboard::iokit {
 namespace {
@@ -203,6 +204,9 @@ void strike_client(Context& context, uint32_t selector) {
   if (model::fault(FaultKind::kClientPaused, selector)) {
     context.timeline().advance(model::fault_amount(FaultKind::kClientPaused, kPauseNs));
   }
+  macos::Kernel* const kernel = context.kernel();
+  if (kernel != nullptr && model::fault(FaultKind::kResetPowerTimeout, selector)) macos::power_change_times_out(*kernel);
+  if (kernel != nullptr && model::fault(FaultKind::kResetSleepWake, selector)) macos::sleep_and_wake(*kernel);
   if (model::fault(FaultKind::kClientKilled, selector)) context.kill_client();
 }
 

@@ -119,6 +119,7 @@ Code DmaCommand::prepare(uint64_t options, Ref<MemoryObject> memory, uint64_t of
   if (!empty) {
     const unsigned bits = all ? memory->lower_address_bits(address_bits_) : address_bits_;
     Mapper& mapper = mapper_of(*nub_);
+    if (model::fault(model::FaultKind::kUnplugDuringMap, length)) nub_->root_context().model.plug(nullptr);
     const Code code = model::fault(model::FaultKind::kApplePoisonedCommand, length)
                           ? mapper.config().exhausted_code
                           : mapper.map(nub_->rid(), *memory, offset, length, reads, writes, bits, &mapping);

@@ -36,6 +36,7 @@ const std::vector<Rule>& rules() {
   static const std::vector<Rule> table = {
       {"base/", {"base/"}, join(kHardware, kApple)},
       {"model/", {"base/", "model/"}, kApple},
+      {"conformance/", {"base/", "model/", "conformance/"}, kApple},
       // The driver ships on a Mac: its own generated headers (no directory) and the ABI, nothing of this repository.
       {"dext/driver/", {"dext/abi.h", "dext/driver/", "VFIOUserPCI"}, join(kHardware, {"IOKit/IOKitLib", "CoreFoundation/", "dispatch/"})},
       // The one place where the client knows that its Mac is simulated.
@@ -44,7 +45,7 @@ const std::vector<Rule>& rules() {
       {"backend/", {"base/", "backend/", "dext/client/"}, join(kHardware, kApple)},
       {"traces/", {"base/", "traces/"}, join(kHardware, kApple)},
       {"sim/", {"base/", "model/", "sim/"}, {}},
-      {"cli/", {"base/", "model/", "sim/", "dext/", "backend/", "traces/", "cli/"}, {}},
+      {"cli/", {"base/", "model/", "sim/", "dext/", "backend/", "traces/", "conformance/", "cli/"}, {}},
   };
   return table;
 }
