@@ -21,6 +21,7 @@ std::string address_text(const dext::Identity& identity) {
 void print_scripts(const Style& style) {
   fmt::print("\n{}\n", style.strong("devices for --device"));
   fmt::print("  {:<16}  {}\n", "test", "the test endpoint, with a register for every behaviour a test can ask for");
+  fmt::print("  {:<16}  {}\n", "rtl", "a DMA engine in SystemVerilog with the test endpoint's registers");
   for (const model::BuiltinScript& script : model::builtin_scripts()) fmt::print("  {:<16}  {}\n", script.name, script.summary);
   fmt::print("  {:<16}  {}\n", "script:FILE.lua", "a script of your own (docs/scripting.md)");
 }

@@ -7,14 +7,29 @@
 
 #include <fmt/format.h>
 
+#include "model/endpoint/rtl/rtl_endpoint.h"
 #include "model/endpoint/script/script.h"
 #include "model/endpoint/test.h"
 #include "sim/machine.h"
 
 namespace dartboard::cli {
 
+Result<std::string> with_waves(const std::string& device, const std::string& file) {
+  if (file.empty()) return device;
+  if (device == kRtlEndpoint) return fmt::format("{}:{}", kRtlEndpoint, file);
+  return fail(ErrorName::kBadArgument,
+              fmt::format("--wave writes the signals of the RTL endpoint, and the device is '{:.60}'; name the device {}",
+                          device.empty() ? kTestEndpoint : device, kRtlEndpoint));
+}
+
 Result<std::unique_ptr<model::PcieDevice>> make_endpoint(const std::string& notation, const std::string& storage) {
   if (notation == kTestEndpoint) return std::make_unique<model::TestEndpoint>();
+  const std::string_view rtl = kRtlEndpoint;
+  if (notation.rfind(rtl, 0) == 0 && (notation.size() == rtl.size() || notation[rtl.size()] == ':')) {
+    auto made = model::RtlEndpoint::make({.wave_file = notation.substr(std::min(rtl.size() + 1, notation.size()))});
+    if (!made) return tl::unexpected(made.error());
+    return std::move(*made);
+  }
   auto source = model::load_script(notation);
   if (!source) return tl::unexpected(source.error());
   auto opened = model::parse_storage(storage.empty() ? kDefaultStorage : storage);

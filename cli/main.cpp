@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/endpoints.h"
+#include "cli/endpoints.h"
 
 // SystemC's library has a main of its own that calls this; ours is used, and this is never called.
 extern "C" int sc_main(int, char**) {
@@ -42,7 +43,8 @@ constexpr const char* kExamples =
     "      a device that is a script, with its registers\n";
 
 constexpr const char* kDeviceHelp =
-    "The device in the simulated Mac's slot: test, a script that ships (see 'dartboard devices'), or script:FILE.lua";
+    "The device in the simulated Mac's slot: test, rtl, a script that ships (see 'dartboard devices'), or script:FILE.lua";
+constexpr const char* kWaveHelp = "With the device rtl: write its signals to FILE.vcd";
 constexpr const char* kStorageHelp =
     "What a scripted device keeps its data on: a size (64M), FILE (which is not changed), or FILE:rw";
 
@@ -82,6 +84,8 @@ int parse_and_run(int argc, char** argv) {
   CLI::App* const devices_command = app.add_subcommand("devices", "List the devices that have the dext on them");
   devices_command->add_option("--dext", devices.dext, kDextHelp)->default_str(std::string("sim:") + kDefaultProfile);
   devices_command->add_option("--device", devices.device, kDeviceHelp)->default_str("test");
+  std::string wave;
+  devices_command->add_option("--wave", wave, kWaveHelp);
   devices_command->add_option("--storage", devices.storage, kStorageHelp)->default_str("64M");
   devices_command->add_flag("--json", devices.json, "Print a JSON array instead of text");
 
@@ -91,6 +95,7 @@ int parse_and_run(int argc, char** argv) {
   inspect_command->add_option("--profile", inspect.profile, "The platform: a built-in name or a .dts or .dtb file")
       ->capture_default_str();
   inspect_command->add_option("--device", inspect.device, kDeviceHelp)->default_str("test");
+  inspect_command->add_option("--wave", wave, kWaveHelp);
   inspect_command->add_option("--storage", inspect.storage, kStorageHelp)->default_str("64M");
   inspect_command->add_option("--path", inspect.path,
                               "Only what matches, such as 'dart' or 'pcic0/endpoint': parts of names, outermost first");
@@ -128,6 +133,7 @@ int parse_and_run(int argc, char** argv) {
   CLI::Option* const conformance_endpoint = conformance_command->add_option(
       "--endpoint,--device", conformance.endpoint, kDeviceHelp);
   conformance_endpoint->default_str("test");
+  conformance_command->add_option("--wave", wave, kWaveHelp);
   conformance_command->add_option("--storage", conformance.storage, kStorageHelp)->default_str("64M");
   conformance_command->add_option("--dext", conformance.dext,
                                   std::string("Only the rules that read, through the dext. ") + kDextHelp);
@@ -151,6 +157,14 @@ int parse_and_run(int argc, char** argv) {
     return static_cast<int>(ExitCode::kBadInput);
   }
   ExitCode code = ExitCode::kOk;
+  if (!wave.empty()) {   // only the command that was given has taken one
+    std::string& device = devices_command->parsed()   ? devices.device
+                          : inspect_command->parsed() ? inspect.device
+                                                      : conformance.endpoint;
+    auto notation = with_waves(device, wave);
+    if (!notation) return static_cast<int>(report(notation.error()));
+    device = std::move(*notation);
+  }
   if (replay_command->parsed()) code = run_replay(replay);
   if (profiles_command->parsed()) code = run_profiles(profiles);
   if (devices_command->parsed()) code = run_devices(devices);
