@@ -7,7 +7,7 @@
 #include "backend/bar_regions.h"
 #include "backend/call_error.h"
 #include "backend/config_virtualisation.h"
-#include "backend/dma.h"
+#include "backend/dma/account.h"
 #include "backend/interrupts.h"
 #include "backend/msix_shadow.h"
 #include "backend/passthrough_device.h"

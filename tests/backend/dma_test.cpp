@@ -1,5 +1,5 @@
 // tests/backend/dma_test.cpp - accounting before the mapper is asked.
-#include "backend/dma.h"
+#include "backend/dma/account.h"
 
 #include <map>
 

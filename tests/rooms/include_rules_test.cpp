@@ -126,12 +126,12 @@ TEST_P(IncludeRule, Judges) {
 
 INSTANTIATE_TEST_SUITE_P(
     Table, IncludeRule,
-    testing::Values(Case{"backend/dma.cpp", "#include \"dext/client/client.h\"", true},
-                    Case{"backend/dma.cpp", "#include \"sim/machine.h\"", false},
-                    Case{"backend/dma.cpp", "#include \"model/tlp.h\"", false},
-                    Case{"backend/dma.cpp", "#include \"dext/abi.h\"", false},
-                    Case{"backend/dma.cpp", "#include <IOKit/IOKitLib.h>", false},
-                    Case{"backend/dma.cpp", "#include <sys/eventfd.h>", false},
+    testing::Values(Case{"backend/dma/account.cpp", "#include \"dext/client/client.h\"", true},
+                    Case{"backend/dma/account.cpp", "#include \"sim/machine.h\"", false},
+                    Case{"backend/dma/account.cpp", "#include \"model/tlp.h\"", false},
+                    Case{"backend/dma/account.cpp", "#include \"dext/abi.h\"", false},
+                    Case{"backend/dma/account.cpp", "#include <IOKit/IOKitLib.h>", false},
+                    Case{"backend/dma/account.cpp", "#include <sys/eventfd.h>", false},
                     Case{"backend/loop_linux.cpp", "#include <sys/eventfd.h>", true},
                     Case{"model/dart.cpp", "#include <tlm>", true},
                     Case{"model/dart.cpp", "#include \"sim/profile.h\"", false},

@@ -1,4 +1,4 @@
-// backend/dma.h - memory given to the device, counted before the mapper is asked.
+// backend/dma/account.h - memory given to the device, counted before the mapper is asked.
 //
 // The host's mapper has about 1.5 GB and 64 k mappings, and past them it may panic instead of failing. So every mapping
 // is counted in the mapper's pages, and one that does not fit is refused here.

@@ -1,5 +1,5 @@
-// backend/dma.cpp
-#include "backend/dma.h"
+// backend/dma/account.cpp - see account.h.
+#include "backend/dma/account.h"
 
 #include <algorithm>
 #include <limits>

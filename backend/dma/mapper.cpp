@@ -1,0 +1,25 @@
+// backend/dma/mapper.cpp - see mapper.h.
+#include "backend/dma/mapper.h"
+
+#include <array>
+#include <span>
+
+namespace dartboard::backend::dma {
+namespace {
+
+constexpr uint64_t kCommandOffset = 0x04;          // PCIe 6.0 s7.5.1.1.3
+constexpr std::byte kBusMasterEnable{0x04};
+
+}  // namespace
+
+Result<void> DeviceMapper::quiesce() {
+  if (device_.gone()) return {};
+  std::array<std::byte, 2> command{};
+  if (auto r = device_.read(Region::kConfig, kCommandOffset, command); !r) return r;
+  command[0] &= ~kBusMasterEnable;
+  if (auto w = device_.write(Region::kConfig, kCommandOffset, command); !w) return w;
+  // A read pushes the posted writes that the device sent before it saw the bit (PCIe 6.0 s2.4.1).
+  return device_.read(Region::kConfig, kCommandOffset, command);
+}
+
+}  // namespace dartboard::backend::dma
