@@ -2,7 +2,11 @@
 #include "sim/core/trace_hash.h"
 
 #include <fmt/format.h>
+#ifdef DARTBOARD_XXHASH_DISPATCH
+#include <xxh_x86dispatch.h>   // XXH3_128bits is then the one for this processor
+#else
 #include <xxhash.h>
+#endif
 
 namespace dartboard::sim {
 namespace {

@@ -57,13 +57,14 @@ class TraceHash {
   template <class... Words>
   void add(uint64_t time_ns, TraceKind kind, uint8_t detail, Words... words) {
     static_assert(sizeof...(Words) < kWordsPerEventMax && (std::is_integral_v<Words> && ...));
+    const size_t used = used_ + 1 + sizeof...(Words);
     uint64_t* const to = &block_.words[used_];
     to[0] = time_ns << 18 | uint64_t{detail} << 10 | sizeof...(Words) << 6 | static_cast<uint64_t>(kind);
     size_t i = 0;
     ((to[++i] = static_cast<uint64_t>(words)), ...);
     ++events_;
-    used_ += 1 + sizeof...(Words);
-    if (used_ > kWordsPerBlock - kWordsPerEventMax) [[unlikely]] flush();   // last, so that callers need not save for it
+    used_ = used;
+    if (used > kWordsPerBlock - kWordsPerEventMax) [[unlikely]] flush();   // last, so that callers need not save for it
   }
   /// Adds bytes that belong to the event just added (payloads), as their length and hash.
   void add_bytes(const void* data, size_t bytes);
@@ -85,9 +86,10 @@ class TraceHash {
     uint64_t words[kWordsPerBlock];
   };
   Block block_{};
+  // Not side by side: the two that change at every event are cheaper to count one by one than as a pair.
   size_t used_ = 0;       ///< words
-  uint64_t events_ = 0;
   size_t delivered_ = 0;  ///< words of this block that the listener has heard
+  uint64_t events_ = 0;
   TraceListener* listener_ = nullptr;
 };
 

@@ -58,12 +58,13 @@ void DextUserClient::finish() {
 
 io_return::Code DextUserClient::scalar_method(uint32_t selector, const uint64_t* input, uint32_t input_count,
                                               uint64_t* output, uint32_t* output_count) {
-  if (!alive() || in_call_ || model::faults_installed()) [[unlikely]] {
+  // A queue with something to run first, or that is running (a deadlock), takes the long way too.
+  IODispatchQueue* const queue = queue_;
+  if (!alive() || in_call_ || model::faults_installed() || !queue->ivars->work.idle()) [[unlikely]] {
     return UserClient::scalar_method(selector, input, input_count, output, output_count);
   }
-  IODispatchQueue* const queue = queue_;
   macos::WorkQueue& work = queue->ivars->work;
-  if (!work.enter()) [[unlikely]] return to_code(deadlock("ExternalMethod", queue));
+  work.enter_idle();
   IODispatchQueue* const previous = std::exchange(process.current_queue, queue);
   in_call_ = true;
   arguments_.selector = selector;

@@ -260,21 +260,22 @@ using namespace dartboard::iokit;   // NOLINT: the C API below is this file's pu
 
 extern "C" {
 
-// The hot path: no allocation, and for the one result that nearly all calls have, no array either.
+// The hot path: no allocation, and for the one result that nearly all calls have, no array either. What is not usual
+// about a call, also a fault that may strike it, goes the long way, which says what is wrong.
 kern_return_t IOConnectCallScalarMethod(mach_port_t connection, uint32_t selector, const uint64_t* input,
                                         uint32_t inputCnt, uint64_t* output, uint32_t* outputCnt) {
   uint32_t written = outputCnt != nullptr ? *outputCnt : 0;
   Context& context = Context::instance();
-  if (dartboard::model::faults_installed()) [[unlikely]] strike_client(context, selector);
-  dartboard::io_return::Code code;
-  ConnectionObject* const object = find_connection_name(context, connection, &code);
-  if (object == nullptr || written > 1 || inputCnt > kScalarsMax || (inputCnt != 0 && input == nullptr) ||
-      (written != 0 && output == nullptr)) [[unlikely]] {
+  ConnectionObject* const object = context.handles().find<ConnectionObject>(connection, PortKind::kConnection);
+  const bool usual = object != nullptr && !context.panicked() && !dartboard::model::faults_installed() && written <= 1 &&
+                     inputCnt <= kScalarsMax && (input != nullptr || inputCnt == 0) &&
+                     (output != nullptr || written == 0);
+  if (!usual) [[unlikely]] {
     return IOConnectCallMethod(connection, selector, input, inputCnt, nullptr, 0, output, outputCnt, nullptr, nullptr);
   }
   uint64_t value = 0;
   context.timeline().advance(object->call_ns);
-  code = object->client->scalar_method(selector, input, inputCnt, &value, &written);
+  const dartboard::io_return::Code code = object->client->scalar_method(selector, input, inputCnt, &value, &written);
   note(context, selector, code);
   if (code != dartboard::io_return::kSuccess) [[unlikely]] return to_kern_return(code);
   if (outputCnt != nullptr) {

@@ -53,6 +53,8 @@ void ConnectionObject::close() {
   note_client(sim::TraceKind::kClientClosed, client->alive() ? 1 : 0, id_, *service);
 }
 
+void Context::create() { instance_ = new Context; }
+
 void Context::attach(macos::Kernel* current) {
   // Names from another kernel that was not shut down first (a test's) are dropped here at the latest.
   reset();

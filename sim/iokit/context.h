@@ -64,7 +64,7 @@ class Context {
  public:
   /// The process's context. Never destroyed: clients may call from static destructors.
   static Context& instance() {
-    if (instance_ == nullptr) [[unlikely]] instance_ = new Context;
+    if (instance_ == nullptr) [[unlikely]] create();
     return *instance_;
   }
 
@@ -109,6 +109,7 @@ class Context {
  private:
   friend class EntryObject;
   Context() = default;
+  static void create();   // out of line: its callers are on the way of every access
   inline static Context* instance_ = nullptr;   // the simulation has one thread: no guard to ask on every call
   void attach(macos::Kernel* current);
 

@@ -30,7 +30,7 @@ class CpuPort final : public sc_core::sc_module {
     T value = 0;
     tlp_.request(model::TlpKind::kMemRead, Rid(), cpu_address, &value, sizeof value);
     delay_ = sc_core::sc_time();
-    socket->b_transport(tlp_, delay_);
+    way_->b_transport(tlp_, delay_);
     if (tlp_.get_response_status() != tlm::TLM_OK_RESPONSE) [[unlikely]]
       return static_cast<T>(~T{0});
     return value;
@@ -49,7 +49,7 @@ class CpuPort final : public sc_core::sc_module {
   void write_word(uint64_t cpu_address, T value) {
     tlp_.request(model::TlpKind::kMemWrite, Rid(), cpu_address, &value, sizeof value);
     delay_ = sc_core::sc_time();
-    socket->b_transport(tlp_, delay_);
+    way_->b_transport(tlp_, delay_);
   }
   void write(uint64_t cpu_address, unsigned width, uint64_t value) {
     switch (width) {
@@ -69,8 +69,12 @@ class CpuPort final : public sc_core::sc_module {
 
  private:
   static uint64_t ecam(Rid rid, uint64_t offset) { return model::kEcamBase + (uint64_t{rid.value} << 12) + offset; }
+  /// The transport interface is a virtual base of what the socket is bound to: found once, not at every access.
+  void end_of_elaboration() override { way_ = socket.operator->(); }
+
   model::Tlp tlp_;
   sc_core::sc_time delay_;
+  tlm::tlm_blocking_transport_if<>* way_ = nullptr;
 };
 
 }  // namespace dartboard::macos

@@ -37,6 +37,8 @@ class WorkQueue {
     running_ = true;
     return true;
   }
+  /// enter() when idle() says that there is nothing to run first and nobody inside.
+  void enter_idle() { running_ = true; }
   void leave() { running_ = false; }
 
   bool running() const { return running_; }
@@ -49,7 +51,7 @@ class WorkQueue {
   friend class Executor;
   struct Item { uint64_t order; std::function<void()> work; };
   uint64_t first_order() const { return items_[next_].order; }
-  bool empty() const { return next_ == items_.size(); }
+  bool empty() const { return items_.data() + next_ == items_.data() + items_.size(); }   // size() alone divides
   void drain();     // everything posted before now
   bool run_one();   // false: the item destroyed this queue
   Executor& executor_;
