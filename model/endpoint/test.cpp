@@ -95,6 +95,20 @@ bool survives(const TestEndpointOptions& options, ResetKind kind) {
 
 }  // namespace
 
+TestDmaError test_dma_error(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kSuccess: return TestDmaError::kNone;
+    case Outcome::kCompleterAbort: return TestDmaError::kCompleterAbort;
+    case Outcome::kCompletionTimeout: return TestDmaError::kCompletionTimeout;
+    case Outcome::kPoisoned: return TestDmaError::kPoisoned;
+    case Outcome::kLinkDown: return TestDmaError::kLinkDown;
+    case Outcome::kPending:
+    case Outcome::kRequestRetry:   // not for memory requests: as a malformed answer, it is no answer
+    case Outcome::kUnsupportedRequest: return TestDmaError::kUnsupportedRequest;
+  }
+  return TestDmaError::kUnsupportedRequest;
+}
+
 constinit const std::span<const RegisterDecl> kTestEndpointRegisters{kRegisters};
 
 EndpointDeclaration test_endpoint_declaration(const TestEndpointOptions& options) {
@@ -306,17 +320,7 @@ TestDmaError TestEndpoint::reverse(uint64_t source, uint64_t destination, uint32
 
 TestDmaError TestEndpoint::check(Outcome outcome) {
   dma_link_ns_ += last_dma_ns();
-  switch (outcome) {
-    case Outcome::kSuccess: return TestDmaError::kNone;
-    case Outcome::kCompleterAbort: return TestDmaError::kCompleterAbort;
-    case Outcome::kCompletionTimeout: return TestDmaError::kCompletionTimeout;
-    case Outcome::kPoisoned: return TestDmaError::kPoisoned;
-    case Outcome::kLinkDown: return TestDmaError::kLinkDown;
-    case Outcome::kPending:
-    case Outcome::kRequestRetry:   // not for memory requests: as a malformed answer, it is no answer
-    case Outcome::kUnsupportedRequest: return TestDmaError::kUnsupportedRequest;
-  }
-  return TestDmaError::kUnsupportedRequest;
+  return test_dma_error(outcome);
 }
 
 std::byte* TestEndpoint::device_bytes(uint64_t offset, uint32_t length) {

@@ -111,6 +111,9 @@ enum class TestDmaError : uint32_t {
   kBadCommand = 8,
 };
 
+/// What DMA_ERROR says of a request of the engine that ended so.
+TestDmaError test_dma_error(Outcome outcome);
+
 extern const std::span<const RegisterDecl> kTestEndpointRegisters;
 
 struct TestEndpointOptions {

@@ -43,21 +43,6 @@ EndpointDeclaration declare() {
   return d;
 }
 
-/// A code of DMA_ERROR.
-TestDmaError code_of(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::kSuccess: return TestDmaError::kNone;
-    case Outcome::kCompleterAbort: return TestDmaError::kCompleterAbort;
-    case Outcome::kCompletionTimeout: return TestDmaError::kCompletionTimeout;
-    case Outcome::kPoisoned: return TestDmaError::kPoisoned;
-    case Outcome::kLinkDown: return TestDmaError::kLinkDown;
-    case Outcome::kPending:
-    case Outcome::kRequestRetry:
-    case Outcome::kUnsupportedRequest: return TestDmaError::kUnsupportedRequest;
-  }
-  return TestDmaError::kUnsupportedRequest;
-}
-
 }  // namespace
 
 struct RtlEndpoint::Module {
@@ -233,7 +218,7 @@ void RtlEndpoint::serve_dma() {
   }
   if (resets_ != resets_before) return;   // the engine that asked is no more
   std::memcpy(top.dma_rdata.m_storage, data.data(), data.size());
-  top.dma_error = static_cast<uint8_t>(code_of(outcome));
+  top.dma_error = static_cast<uint8_t>(test_dma_error(outcome));
   top.dma_ns = static_cast<uint32_t>(std::min<uint64_t>(last_dma_ns(), UINT32_MAX));
   top.dma_ack = 1;
   clock();
