@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 
 #include "base/types.h"
 #include "model/observer.h"
@@ -46,6 +47,8 @@ class ShadowDart {
   explicit ShadowDart(Violations& violations) : violations_(violations) {}
   void restart(const LedgerPlatform& platform);
   void on_event(const TraceEvent& event);
+  /// No event is under way: what was waiting for the next one is judged.
+  void settle();
   uint64_t live_bytes() const { return live_bytes_; }
   size_t live() const;
   /// Faults are being injected: what hardware does wrong by order is not held against it.
@@ -61,6 +64,13 @@ class ShadowDart {
     std::map<uint64_t, Mapping> live;        // by first exposed address
     std::map<uint64_t, uint64_t> retired;    // exposed ranges that were mapped once: begin -> end, disjoint
     bool bus_master = false;
+    // A transfer while Bus Master was off, if there was one. A write that switches it on is recorded when it completes,
+    // after the messages that it let go; so the next request to the device decides.
+    struct Early {
+      uint64_t time_ns, address;
+      uint32_t length;
+    };
+    std::optional<Early> early;
     bool refused = false;                    // the last upstream transfer was refused by the DART: a fault must follow
     uint64_t refused_address = 0;
   };
@@ -68,6 +78,7 @@ class ShadowDart {
   void on_unmap(const TraceEvent& event);
   void on_tlp(const TraceEvent& event);
   void on_command_write(Root& root, const TlpSeen& tlp);
+  void judge_early(Root& root);
   bool covered(const Root& root, uint64_t begin, uint64_t end, bool is_write) const;
 
   Violations& violations_;

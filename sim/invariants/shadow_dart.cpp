@@ -117,6 +117,19 @@ void ShadowDart::on_command_write(Root& root, const TlpSeen& tlp) {
   const uint64_t offset = tlp.address & 0xfff;
   if (tlp.outcome != model::Outcome::kSuccess || offset > kCommandOffset || offset + tlp.length <= kCommandOffset) return;
   root.bus_master = (tlp.data >> (8 * (kCommandOffset - offset)) & kBusMasterBit) != 0;
+  if (root.bus_master) root.early.reset();
+}
+
+void ShadowDart::judge_early(Root& root) {
+  if (!root.early) return;
+  violations_.add(Invariant::kGatedByCommand, root.early->time_ns,
+                  fmt::format("{} bytes at {:#x} were transferred while Bus Master is off", root.early->length,
+                              root.early->address));
+  root.early.reset();
+}
+
+void ShadowDart::settle() {
+  for (Root& root : roots_) judge_early(root);
 }
 
 bool ShadowDart::covered(const Root& root, uint64_t begin, uint64_t end, bool is_write) const {
@@ -140,6 +153,7 @@ void ShadowDart::on_tlp(const TraceEvent& event) {
   Root& root = roots_[tlp.root];
   if (!tlp.upstream()) {
     if (tlp.kind == model::TlpKind::kCfgWrite0) on_command_write(root, tlp);
+    judge_early(root);
     return;
   }
   const bool is_write = tlp.kind == model::TlpKind::kMemWrite;
@@ -154,10 +168,7 @@ void ShadowDart::on_tlp(const TraceEvent& event) {
     }
   }
   if (!succeeded) return;
-  if (!root.bus_master) {
-    violations_.add(Invariant::kGatedByCommand, event.time_ns,
-                    fmt::format("{} bytes at {:#x} were transferred while Bus Master is off", tlp.length, tlp.address));
-  }
+  if (!root.bus_master && !root.early) root.early = Root::Early{event.time_ns, tlp.address, tlp.length};
   if (is_write && tlp.address >= platform_.doorbell_begin && tlp.address < platform_.doorbell_end) return;
   if (tlp.length == 0 || covered(root, tlp.address, tlp.address + tlp.length, is_write)) return;
   if (forgiving_) return;   // a stale TLB entry by order is the hardware's fault; what follows from it is looked at above

@@ -30,6 +30,7 @@ Watch::~Watch() { machine_.hash().set_listener(nullptr); }
 
 const Violations& Watch::violations() {
   machine_.hash().deliver();
+  dart_.settle();
   return violations_;
 }
 

@@ -111,6 +111,19 @@ TEST(ShadowDart, FindsATransferWhileBusMasterIsOff) {
   EXPECT_EQ(message.found(), "I-14") << "an interrupt message is a transfer too";
 }
 
+// Found by the fuzzer: the pending messages leave the device before the write that let them go has completed.
+TEST(ShadowDart, KnowsThatTheWriteOfBusMasterIsRecordedAfterWhatItLetGo) {
+  Stream s;
+  s.device_write(kDoorbell, 4).bus_master(true);
+  EXPECT_EQ(s.found(), "");
+  Stream other_write;
+  other_write.device_write(kDoorbell, 4).bus_master(false).bus_master(true);
+  EXPECT_EQ(other_write.found(), "I-14");
+  Stream a_read_between;
+  a_read_between.device_write(kDoorbell, 4).cpu_read(0x10'0000, 0, 4).bus_master(true);
+  EXPECT_EQ(a_read_between.found(), "I-14");
+}
+
 TEST(ShadowDart, KnowsThatAResetSwitchesBusMasterOff) {
   Stream s;
   s.bus_master(true).map(kIova, kPage).reset(model::ResetKind::kFlr).device_write(kIova, 4);

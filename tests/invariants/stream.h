@@ -74,7 +74,8 @@ class Stream {
     interrupts.forgive_hardware(on);
   }
   /// The numbers of what was found: "I-05 I-14", or "".
-  std::string found() const {
+  std::string found() {
+    dart.settle();
     std::string text;
     for (const sim::Violation& violation : violations.first()) {
       if (!text.empty()) text += ' ';
