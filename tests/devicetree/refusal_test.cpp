@@ -23,6 +23,11 @@ struct Refusal {
   std::vector<const char*> parts;  // what it also says
 };
 
+// Not its bytes, which are partly padding.
+void PrintTo(const Refusal& refusal, std::ostream* out) {
+  *out << refusal.what;
+}
+
 class Refused : public testing::TestWithParam<Refusal> {};
 
 TEST_P(Refused, WithNameNodeAndRemedy) {

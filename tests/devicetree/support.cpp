@@ -122,6 +122,7 @@ Blob TestTree::bytes() const {
 
 std::vector<std::string> lines_of(const Blob& tree) {
   std::vector<std::string> out;
+  if (tree.empty()) return out;  // a merge that failed
   const void* const blob = tree.data();
   out.push_back(fmt::format("boot cpu {}", fdt_boot_cpuid_phys(blob)));
   for (int i = 0; i < fdt_num_mem_rsv(blob); ++i) {
