@@ -19,6 +19,7 @@ std::string_view to_string(ErrorName name) {
     case ErrorName::kCallFailed: return "call-failed";
     case ErrorName::kScriptInvalid: return "script-invalid";
     case ErrorName::kProfileInvalid: return "profile-invalid";
+    case ErrorName::kTreeConflict: return "tree-conflict";
     case ErrorName::kFileUnreadable: return "file-unreadable";
     case ErrorName::kFileCorrupt: return "file-corrupt";
     case ErrorName::kPlacement: return "placement";

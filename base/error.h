@@ -29,6 +29,7 @@ enum class ErrorName : uint8_t {
   kCallFailed,         ///< a user-client call failed; io_return says how
   kScriptInvalid,      ///< a device script does not compile, fails, or declares what cannot be
   kProfileInvalid,     ///< a profile misses a property or contradicts itself
+  kTreeConflict,       ///< a guest's device tree contradicts what should be added to it
   kFileUnreadable,     ///< missing file, or the system refused to read it
   kFileCorrupt,        ///< truncated, damaged, or not the format it claims to be
   kPlacement,          ///< a page could not be placed where the recording had it

@@ -71,4 +71,15 @@ struct ConformanceOptions {
 };
 ExitCode run_conformance(const ConformanceOptions& options);
 
+struct FdtOptions {
+  std::string base;                 ///< the guest's device tree blob
+  std::string out;                  ///< replaced as a whole or not at all
+  std::vector<std::string> pool;    ///< GPA,IOVA,BYTES, one a piece
+  std::string device;               ///< BB:DD.F in the guest; empty: whole_bridge
+  bool whole_bridge = false;
+  std::string bridge;               ///< full path of the host bridge; empty: the only one
+  bool json = false;
+};
+ExitCode run_fdt(const FdtOptions& options);
+
 }  // namespace dartboard::cli

@@ -19,6 +19,7 @@ ExitCode exit_code_of(ErrorName name) {
     case ErrorName::kBudgetMappings:
     case ErrorName::kScriptInvalid:
     case ErrorName::kProfileInvalid:
+    case ErrorName::kTreeConflict:
     case ErrorName::kFileUnreadable:
     case ErrorName::kFileCorrupt:
     case ErrorName::kPlacement: return ExitCode::kBadInput;

@@ -42,6 +42,15 @@ constexpr const char* kExamples =
     "  dartboard inspect --device nvme --path slot\n"
     "      a device that is a script, with its registers\n";
 
+constexpr const char* kFdtExamples =
+    "The mapper of a Mac chooses the addresses a device may use, so a guest must bounce its DMA through memory whose\n"
+    "addresses are known before it boots. An unchanged Linux with CONFIG_DMA_RESTRICTED_POOL does, if its tree says so.\n"
+    "Example: 64 MiB of guest memory at 0x50000000, which the mapper put at 0x800000000, for the device in slot 4:\n"
+    "  qemu-system-aarch64 -machine virt,gic-version=3,its=on,dumpdtb=virt.dtb -cpu cortex-a57 -smp 1 -m 512\n"
+    "  dartboard fdt --base virt.dtb --out guest.dtb --pool 0x50000000,0x800000000,64M --device 00:04.0\n"
+    "  qemu-system-aarch64 ... -dtb guest.dtb -device '{\"driver\":\"vfio-user-pci\",\"addr\":\"04.0\",...}'\n"
+    "See docs/device-tree.md.\n";
+
 constexpr const char* kDeviceHelp =
     "The device in the simulated Mac's slot: test, rtl, a script that ships (see 'dartboard devices'), or script:FILE.lua";
 constexpr const char* kWaveHelp = "With the device rtl: write its signals to FILE.vcd";
@@ -146,6 +155,25 @@ int parse_and_run(int argc, char** argv) {
       "code 1 if one failed. See docs/conformance.md.\n\n" +
       std::string(kExitCodeHelp));
 
+  FdtOptions fdt;
+  CLI::App* const fdt_command =
+      app.add_subcommand("fdt", "Add a bounce pool with known bus addresses to a guest's device tree");
+  fdt_command->add_option("--base", fdt.base, "The guest's device tree blob, as QEMU's dumpdtb or dtc writes it")->required();
+  fdt_command->add_option("--out", fdt.out, "Where the new blob goes; replaced as a whole or not at all")->required();
+  fdt_command
+      ->add_option("--pool", fdt.pool,
+                   "GPA,IOVA,BYTES: guest memory and the bus address that the mapper gave it. Once for each piece; the "
+                   "pieces lie side by side in guest memory. Decimal or 0x, with K, M or G")
+      ->required()
+      ->allow_extra_args(false);
+  CLI::Option* const fdt_device = fdt_command->add_option(
+      "--device", fdt.device, "BB:DD.F: the function that uses the pool, by its address in the guest");
+  fdt_command->add_flag("--whole-bridge", fdt.whole_bridge, "Everything behind the host bridge uses the pool")
+      ->excludes(fdt_device);
+  fdt_command->add_option("--bridge", fdt.bridge, "Full path of the PCI host bridge, if there are several");
+  fdt_command->add_flag("--json", fdt.json, "Print one JSON object instead of text");
+  fdt_command->footer(kFdtExamples + std::string("\n") + kExitCodeHelp);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -171,6 +199,7 @@ int parse_and_run(int argc, char** argv) {
   if (inspect_command->parsed()) code = run_inspect(inspect);
   if (faults_command->parsed()) code = run_faults(faults);
   if (sweep_command->parsed()) code = run_sweep(sweep);
+  if (fdt_command->parsed()) code = run_fdt(fdt);
   if (conformance_command->parsed()) code = run_conformance(conformance);
   return static_cast<int>(code);
 }

@@ -28,7 +28,7 @@ TEST(Program, HelpTeachesByExampleAndDocumentsTheExitCodes) {
 }
 
 TEST(Program, EveryCommandHasHelp) {
-  for (const char* command : {"replay", "profiles", "devices", "inspect"}) {
+  for (const char* command : {"replay", "profiles", "devices", "inspect", "fdt"}) {
     const ProgramRun help = run({command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     EXPECT_THAT(help.out, HasSubstr("--json")) << command;
@@ -37,7 +37,7 @@ TEST(Program, EveryCommandHasHelp) {
 
 TEST(Program, TheManPageKnowsEveryCommandAndExitCode) {
   const std::string page = read_file(DARTBOARD_MAN_PAGE);
-  for (const char* part : {".TH DARTBOARD 1", "replay", "profiles", "devices", "inspect", "\\-\\-device\\-session",
+  for (const char* part : {".TH DARTBOARD 1", "replay", "profiles", "devices", "inspect", "fdt", "\\-\\-device\\-session",
                            "EXIT STATUS", "NO_COLOR"}) {
     EXPECT_THAT(page, HasSubstr(part));
   }

@@ -42,6 +42,8 @@ const std::vector<Rule>& rules() {
       // The one place where the client knows that its Mac is simulated.
       {"dext/client/pump_sim.cpp", {"base/", "dext/", "sim/iokit/pump.h"}, kHardware},
       {"dext/", {"base/", "dext/"}, join(kHardware, {"DriverKit/", "PCIDriverKit/"})},
+      // Knows no device and no dext: a launcher may use it before either exists.
+      {"backend/devicetree/", {"base/", "backend/devicetree/"}, join(kHardware, kApple)},
       {"backend/", {"base/", "backend/", "dext/client/"}, join(kHardware, kApple)},
       {"traces/", {"base/", "traces/"}, join(kHardware, kApple)},
       {"sim/", {"base/", "model/", "sim/"}, {}},
@@ -132,6 +134,11 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"backend/dma/account.cpp", "#include \"dext/abi.h\"", false},
                     Case{"backend/dma/account.cpp", "#include <IOKit/IOKitLib.h>", false},
                     Case{"backend/dma/account.cpp", "#include <sys/eventfd.h>", false},
+                    Case{"backend/devicetree/merger.cpp", "#include <libfdt.h>", true},
+                    Case{"backend/devicetree/merger.cpp", "#include \"backend/devicetree/tree.h\"", true},
+                    Case{"backend/devicetree/merger.cpp", "#include \"backend/dma/account.h\"", false},
+                    Case{"backend/devicetree/merger.cpp", "#include \"dext/client/client.h\"", false},
+                    Case{"backend/devicetree/merger.cpp", "#include \"sim/profile.h\"", false},
                     Case{"backend/loop_linux.cpp", "#include <sys/eventfd.h>", true},
                     Case{"model/dart.cpp", "#include <tlm>", true},
                     Case{"model/dart.cpp", "#include \"sim/profile.h\"", false},
