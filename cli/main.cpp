@@ -65,6 +65,11 @@ int parse_and_run(int argc, char** argv) {
   replay_command->add_option("--dext", replay.dext, kDextHelp)->default_str(std::string("sim:") + kReplayProfile);
   replay_command->add_option("--device-session", replay.device_session,
                              "Take the device's side from this session: its register values, DMA and memory changes");
+  replay_command->add_option("--device", replay.device,
+                             "Who answers instead of the recording: test, rtl, a script that ships, or script:FILE.lua");
+  std::string wave;
+  replay_command->add_option("--wave", wave, kWaveHelp);
+  replay_command->add_option("--storage", replay.storage, kStorageHelp)->default_str("64M");
   replay_command->add_flag("--json", replay.json, "Print one JSON object instead of text");
   replay_command->add_flag("-q,--quiet", replay.quiet, "No progress bar");
   replay_command->footer(
@@ -84,7 +89,6 @@ int parse_and_run(int argc, char** argv) {
   CLI::App* const devices_command = app.add_subcommand("devices", "List the devices that have the dext on them");
   devices_command->add_option("--dext", devices.dext, kDextHelp)->default_str(std::string("sim:") + kDefaultProfile);
   devices_command->add_option("--device", devices.device, kDeviceHelp)->default_str("test");
-  std::string wave;
   devices_command->add_option("--wave", wave, kWaveHelp);
   devices_command->add_option("--storage", devices.storage, kStorageHelp)->default_str("64M");
   devices_command->add_flag("--json", devices.json, "Print a JSON array instead of text");
@@ -158,7 +162,8 @@ int parse_and_run(int argc, char** argv) {
   }
   ExitCode code = ExitCode::kOk;
   if (!wave.empty()) {   // only the command that was given has taken one
-    std::string& device = devices_command->parsed()   ? devices.device
+    std::string& device = replay_command->parsed()    ? replay.device
+                          : devices_command->parsed() ? devices.device
                           : inspect_command->parsed() ? inspect.device
                                                       : conformance.endpoint;
     auto notation = with_waves(device, wave);
