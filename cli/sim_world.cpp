@@ -195,8 +195,8 @@ Result<std::unique_ptr<World>> make_sim_world(const std::string& profile, const 
                                               const std::string& storage) {
   auto loaded = sim::load_profile(profile);
   if (!loaded) return tl::unexpected(loaded.error());
-  if (endpoint.empty()) return make_sim_world(*loaded);
-  auto plugged = make_endpoint(endpoint, storage);
+  if (endpoint.empty() && storage.empty()) return make_sim_world(*loaded);
+  auto plugged = make_endpoint(endpoint.empty() ? kTestEndpoint : endpoint, storage);
   if (!plugged) return tl::unexpected(plugged.error());
   return std::make_unique<SimWorld>(std::move(*loaded), std::move(*plugged));
 }
