@@ -12,6 +12,8 @@ namespace dartboard::cli {
 struct ReplayOptions {
   std::string file;
   std::string device_session;  ///< empty: the same file
+  std::string device;          ///< who answers; empty: the recording
+  std::string storage;         ///< of a scripted device
   std::string dext = "sim";
   bool json = false;
   bool quiet = false;  ///< no progress bar

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -23,6 +24,12 @@ Result<std::string> with_waves(const std::string& device, const std::string& fil
 }
 
 Result<std::unique_ptr<model::PcieDevice>> make_endpoint(const std::string& notation, const std::string& storage) {
+  const bool is_script = notation != kTestEndpoint && notation != kRtlEndpoint &&
+                         notation.rfind(std::string(kRtlEndpoint) + ':', 0) != 0;
+  if (!is_script && !storage.empty()) {
+    return fail(ErrorName::kBadArgument,
+                fmt::format("--storage is for a device that is a script, and the device is '{:.60}'", notation));
+  }
   if (notation == kTestEndpoint) return std::make_unique<model::TestEndpoint>();
   const std::string_view rtl = kRtlEndpoint;
   if (notation.rfind(rtl, 0) == 0 && (notation.size() == rtl.size() || notation[rtl.size()] == ':')) {
@@ -31,13 +38,18 @@ Result<std::unique_ptr<model::PcieDevice>> make_endpoint(const std::string& nota
     return std::move(*made);
   }
   auto source = model::load_script(notation);
+  if (!source && source.error().name == ErrorName::kNotFound) {
+    return fail(ErrorName::kNotFound, fmt::format("{}, {} or {}", source.error().sentence, kTestEndpoint, kRtlEndpoint));
+  }
   if (!source) return tl::unexpected(source.error());
   auto opened = model::parse_storage(storage.empty() ? kDefaultStorage : storage);
   if (!opened) return tl::unexpected(opened.error());
 
   model::ScriptOptions options;
   options.storage = std::move(*opened);
-  options.on_error = [](const model::ScriptError& error) {
+  // A run of many power-ons meets the same error again and again: it is told once.
+  options.on_error = [told = std::set<std::string>()](const model::ScriptError& error) mutable {
+    if (!told.insert(error.sentence()).second) return;
     fmt::print(stderr, "dartboard: {}. The device answers Unsupported Request from now on.\n", error.sentence());
   };
   options.on_log = [name = source->name](std::string_view line) { fmt::print(stderr, "{}: {}\n", name, line); };

@@ -38,17 +38,17 @@ ExitCode exit_code_of(ErrorName name) {
 
 ExitCode report(const Error& error) {
   const Style style(stderr);
-  const bool stopped = !error.sentence.empty() && error.sentence.back() == '.';
+  const bool stopped = !error.sentence.empty() && std::string_view(".?!").find(error.sentence.back()) != std::string_view::npos;
   fmt::print(stderr, "{} {}{}\n", style.bad("dartboard:"), error.sentence, stopped ? "" : ".");
   return exit_code_of(error.name);
 }
 
 const char kExitCodeHelp[] =
     "Exit codes:\n"
-    "  0  everything as asked; a replay without divergence\n"
-    "  1  a replay with at least one divergence\n"
+    "  0  everything as asked\n"
+    "  1  something does not hold: a divergence of a replay, a rule of the conformance suite, an invariant in a sweep\n"
     "  2  bad input: an argument, file or profile; the sentence says which, where and what was expected\n"
-    "  3  --dext iokit: on a system without IOKit\n"
+    "  3  --dext iokit on a system without IOKit\n"
     "  4  the simulated Mac panicked; the report names the cause\n"
     "  5  internal error\n";
 

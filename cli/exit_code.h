@@ -9,7 +9,7 @@ namespace dartboard::cli {
 
 enum class ExitCode : int {
   kOk = 0,
-  kDivergence = 1,     ///< the replay ran and something differed
+  kDivergence = 1,     ///< it ran, and something differed or does not hold
   kBadInput = 2,       ///< an argument, file or profile; nothing was half done
   kWrongPlatform = 3,  ///< a real dext was asked for where there is no IOKit
   kHostPanic = 4,      ///< the simulated Mac panicked

@@ -8,7 +8,6 @@
 
 #include "cli/commands.h"
 #include "cli/endpoints.h"
-#include "cli/endpoints.h"
 
 // SystemC's library has a main of its own that calls this; ours is used, and this is never called.
 extern "C" int sc_main(int, char**) {
@@ -33,6 +32,8 @@ constexpr const char* kExamples =
     "      boots a recorded AMD GPU driver against the simulated Mac and compares every reply\n"
     "  dartboard replay changed.jsonl.zst --device-session original.jsonl.zst --json\n"
     "      the guest's side from one recording, the device's from another: shows what a change of the driver changed\n"
+    "  dartboard replay traces/sessions/amd-am-boot-copy.jsonl.zst --device gpu\n"
+    "      the same driver, answered by a device that is a script\n"
     "  dartboard profiles\n"
     "      the platforms that can be simulated, with their limits\n"
     "  dartboard devices --dext sim:m1-tb4\n"
@@ -40,7 +41,11 @@ constexpr const char* kExamples =
     "  dartboard inspect --profile m1-tb4 --path dart --depth 5\n"
     "      the registers of the DARTs, by name and field\n"
     "  dartboard inspect --device nvme --path slot\n"
-    "      a device that is a script, with its registers\n";
+    "      a device that is a script, with its registers\n"
+    "  dartboard conformance --device rtl --wave /tmp/rtl.vcd\n"
+    "      the rules of PCI Express on a device in SystemVerilog, with its waves\n"
+    "  dartboard sweep traces/sessions/amd-am-boot-copy.jsonl.zst --sites 3\n"
+    "      the recorded driver with every kind of fault at three places each\n";
 
 constexpr const char* kFdtExamples =
     "The mapper of a Mac chooses the addresses a device may use, so a guest must bounce its DMA through memory whose\n"
@@ -74,6 +79,11 @@ int parse_and_run(int argc, char** argv) {
   replay_command->add_option("--dext", replay.dext, kDextHelp)->default_str(std::string("sim:") + kReplayProfile);
   replay_command->add_option("--device-session", replay.device_session,
                              "Take the device's side from this session: its register values, DMA and memory changes");
+  replay_command->add_option("--device", replay.device,
+                             "Who answers instead of the recording: test, rtl, a script that ships, or script:FILE.lua");
+  std::string wave;
+  replay_command->add_option("--wave", wave, kWaveHelp);
+  replay_command->add_option("--storage", replay.storage, kStorageHelp)->default_str("64M");
   replay_command->add_flag("--json", replay.json, "Print one JSON object instead of text");
   replay_command->add_flag("-q,--quiet", replay.quiet, "No progress bar");
   replay_command->footer(
@@ -88,15 +98,18 @@ int parse_and_run(int argc, char** argv) {
   ProfilesOptions profiles;
   CLI::App* const profiles_command = app.add_subcommand("profiles", "List the platforms that can be simulated");
   profiles_command->add_flag("--json", profiles.json, "Print a JSON array instead of text");
+  profiles_command->footer("A profile of your own is a device tree source: --profile FILE.dts. See docs/profiles.md.\n\n" +
+                           std::string(kExitCodeHelp));
 
   DevicesOptions devices;
   CLI::App* const devices_command = app.add_subcommand("devices", "List the devices that have the dext on them");
   devices_command->add_option("--dext", devices.dext, kDextHelp)->default_str(std::string("sim:") + kDefaultProfile);
   devices_command->add_option("--device", devices.device, kDeviceHelp)->default_str("test");
-  std::string wave;
   devices_command->add_option("--wave", wave, kWaveHelp);
   devices_command->add_option("--storage", devices.storage, kStorageHelp)->default_str("64M");
   devices_command->add_flag("--json", devices.json, "Print a JSON array instead of text");
+  devices_command->footer("What a client sees of each, by the addresses that --dext iokit: takes; then what --device takes.\n\n" +
+                          std::string(kExitCodeHelp));
 
   InspectOptions inspect;
   CLI::App* const inspect_command =
@@ -111,11 +124,21 @@ int parse_and_run(int argc, char** argv) {
   inspect_command->add_option("--depth", inspect.depth, "Levels to print (0: all)")->capture_default_str();
   inspect_command->add_flag("--open", inspect.open, "Claim the device as a backend does, and show the backend too");
   inspect_command->add_flag("--json", inspect.json, "Print one JSON object instead of text");
+  inspect_command->footer(
+      "Examples:\n"
+      "  dartboard inspect --profile m1-tb4 --path dart --depth 5\n"
+      "      the registers of the DARTs, by name and field\n"
+      "  dartboard inspect --device nvme --storage disk.img --path slot\n"
+      "      a device that is a script, with its registers\n"
+      "  dartboard inspect --device rtl --wave rtl.vcd --path slot --open\n"
+      "      a device in SystemVerilog, claimed by the backend, with its waves\n\n" +
+      std::string(kExitCodeHelp));
 
   FaultsOptions faults;
   CLI::App* const faults_command =
       app.add_subcommand("faults", "List the faults that can be injected, and what a correct backend does about each");
   faults_command->add_flag("--json", faults.json, "Print a JSON array instead of text");
+  faults_command->footer("'dartboard sweep' injects them. See docs/faults.md.\n\n" + std::string(kExitCodeHelp));
 
   SweepCommandOptions sweep;
   CLI::App* const sweep_command = app.add_subcommand("sweep", "Run a passing session or script once with every fault at every site");
@@ -133,7 +156,8 @@ int parse_and_run(int argc, char** argv) {
       "The run without a fault lists the sites: the places that it passes, by kind of fault and key (an address, a\n"
       "selector, a vector). Then it runs once for each site, from power-on, with that fault there. A row tells how it\n"
       "looked from above, and which invariant broke: found by the ledgers, by an outcome that is worse than the fault\n"
-      "allows, or by a fresh client that cannot use the device afterwards. Exit code 1 if one did.\n\n" +
+      "allows, or by a fresh client that cannot use the device afterwards. Exit code 1 if one did. --json prints every\n"
+      "row; its 'fault' given to --fault runs it again, with the same trace_hash.\n\n" +
       std::string(kExitCodeHelp));
 
   ConformanceOptions conformance;
@@ -180,15 +204,23 @@ int parse_and_run(int argc, char** argv) {
     if (e.get_exit_code() == 0) return app.exit(e);  // help or version: printed
     const auto unknown = app.remaining();
     const bool no_command = app.get_subcommands().empty() && !unknown.empty() && unknown.front().front() != '-';
-    fmt::print(stderr, "dartboard: {}; 'dartboard --help' shows what there is.\n",
-               no_command ? fmt::format("unknown command '{:.40}'", unknown.front()) : e.what());
+    const auto given = app.get_subcommands();
+    const std::string help = given.empty() ? "" : " " + given.front()->get_name();
+    fmt::print(stderr, "dartboard: {}; 'dartboard{} --help' shows what there is.\n",
+               no_command ? fmt::format("unknown command '{:.40}'", unknown.front()) : e.what(), help);
     return static_cast<int>(ExitCode::kBadInput);
   }
   ExitCode code = ExitCode::kOk;
   if (!wave.empty()) {   // only the command that was given has taken one
-    std::string& device = devices_command->parsed()   ? devices.device
+    std::string& device = replay_command->parsed()    ? replay.device
+                          : devices_command->parsed() ? devices.device
                           : inspect_command->parsed() ? inspect.device
                                                       : conformance.endpoint;
+    if (replay_command->parsed() && device.empty()) {
+      return static_cast<int>(report({ErrorName::kBadArgument, io_return::kBadArgument,
+                                      "--wave writes the signals of the RTL endpoint, and the recording answers: "
+                                      "give --device rtl"}));
+    }
     auto notation = with_waves(device, wave);
     if (!notation) return static_cast<int>(report(notation.error()));
     device = std::move(*notation);

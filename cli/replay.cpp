@@ -12,8 +12,20 @@ namespace dartboard::cli {
 
 ExitCode run_replay(const ReplayOptions& options) {
   // Everything that can be wrong with the input is found before anything is powered on.
-  const auto choice = parse_world(options.dext, kReplayProfile);
+  auto choice = parse_world(options.dext, kReplayProfile);
   if (!choice) return report(choice.error());
+  if (!options.device.empty()) {
+    if (choice->kind != WorldChoice::Kind::kSim) {
+      return report(Error{ErrorName::kBadArgument, io_return::kBadArgument,
+                          "--device puts a device into the slot of a simulated Mac: leave it out, or use --dext sim"});
+    }
+    if (!options.device_session.empty()) {
+      return report(Error{ErrorName::kBadArgument, io_return::kBadArgument,
+                          "--device and --device-session both name the device's side: give one of them"});
+    }
+    choice->endpoint = options.device;
+    choice->storage = options.storage;
+  }
   auto world = make_world(*choice);
   if (!world) return report(world.error());
 
@@ -30,12 +42,14 @@ ExitCode run_replay(const ReplayOptions& options) {
   ReplaySummary summary;
   summary.session = &*session;
   summary.device_session = options.device_session;
+  summary.device = options.device;
   summary.world = (*world)->name();
   summary.world_description = (*world)->description();
   summary.reading_ns = wall_clock_ns() - reading_from_ns;
 
   if (auto powered = (*world)->power_on(&device_side); !powered) return report(powered.error());
-  auto target = MachineReplayTarget::open(**world);
+  auto target = MachineReplayTarget::open(
+      **world, !options.device.empty() && !session->device.memory_decode_gated_by_command);
   if (!target) return report(target.error());
   {
     Progress progress("replaying", session->requests, options.quiet || options.json);

@@ -17,6 +17,8 @@ constexpr uint64_t kKeyAlignment = 16 * kKiB;
 constexpr uint32_t kExtendedConfigBegin = 0x100;  // PCIe 6.0 s7.6.2
 constexpr uint32_t kExtendedConfigEnd = 0x1000;
 constexpr uint16_t kResizableBarCapability = 0x0015;  // s7.8.6
+constexpr uint64_t kCommand = 0x04;                   // s7.5.1.1.3
+constexpr uint32_t kMemorySpaceEnable = 0x0002;
 constexpr unsigned kCapabilitiesMax = (kExtendedConfigEnd - kExtendedConfigBegin) / 8;
 
 Region bar_region(unsigned bar) {
@@ -25,8 +27,9 @@ Region bar_region(unsigned bar) {
 
 }  // namespace
 
-Result<std::unique_ptr<MachineReplayTarget>> MachineReplayTarget::open(World& world) {
+Result<std::unique_ptr<MachineReplayTarget>> MachineReplayTarget::open(World& world, bool keep_memory_space) {
   std::unique_ptr<MachineReplayTarget> target(new MachineReplayTarget(world));
+  target->keep_memory_space_ = keep_memory_space;
   auto device = open_device(world, &target->client_);
   if (!device) return tl::unexpected(target->reason(device.error()));
   target->device_ = std::move(*device);
@@ -98,9 +101,14 @@ Result<uint32_t> MachineReplayTarget::config_read(uint64_t offset, unsigned widt
   if (!result) return tl::unexpected(reason(result.error()));
   uint32_t value = 0;
   for (unsigned i = width; i-- > 0;) value = value << 8 | std::to_integer<uint32_t>(bytes[i]);
+  if (keep_memory_space_ && offset == kCommand && !memory_space_) value &= ~kMemorySpaceEnable;
   return value;
 }
 Result<void> MachineReplayTarget::config_write(uint64_t offset, unsigned width, uint32_t value) {
+  if (keep_memory_space_ && offset == kCommand) {
+    memory_space_ = (value & kMemorySpaceEnable) != 0;
+    value |= kMemorySpaceEnable;
+  }
   std::byte bytes[4];
   for (unsigned i = 0; i < 4; ++i) bytes[i] = static_cast<std::byte>(value >> (8 * i));
   auto result = device_->write(Region::kConfig, offset, std::span(bytes).first(width));

@@ -16,7 +16,9 @@ namespace dartboard::cli {
 class MachineReplayTarget final : public traces::ReplayTarget {
  public:
   /// Opens the world's device. The world is powered on and outlives the target.
-  static Result<std::unique_ptr<MachineReplayTarget>> open(World& world);
+  /// `keep_memory_space`: the driver was recorded on a device whose BARs answer whatever Command says, and another one
+  /// answers here: Memory Space stays on below, and the driver's Command reads as it wrote it.
+  static Result<std::unique_ptr<MachineReplayTarget>> open(World& world, bool keep_memory_space = false);
   ~MachineReplayTarget() override;
 
   void start(traces::MismatchSink& sink) override;
@@ -63,6 +65,8 @@ class MachineReplayTarget final : public traces::ReplayTarget {
   dext::Client* client_ = nullptr;           // owned by device_
   std::map<uint32_t, SystemMemory> memory_;  // before device_: unmapped first, then freed
   std::unique_ptr<backend::PassthroughDevice> device_;
+  bool keep_memory_space_ = false;
+  bool memory_space_ = false;  // as the driver wrote it
   uint64_t next_key_ = 0x1'0000'0000;  // keys are guest addresses by convention; nothing maps below 4 GiB
 };
 

@@ -49,6 +49,12 @@ class SimWorld final : public World {
     sim::Profile profile = profile_;
     model::PcieDevice* device = nullptr;
     if (session != nullptr) {
+      // A replay puts every page where the recording had it: addresses are inside what the driver writes.
+      for (sim::PortProfile& port : profile.ports) port.mapper.policy = macos::IovaPolicy::kAsRecorded;
+    }
+    if (plugged_ != nullptr) {
+      device = plugged_.get();
+    } else if (session != nullptr) {
       const model::EndpointDeclaration declaration = declaration_of(session->device);
       if (auto valid = declaration.validate(); !valid) {
         return fail(ErrorName::kFileCorrupt,
@@ -62,10 +68,6 @@ class SimWorld final : public World {
         if (sink_ != nullptr) sink_->device_mismatch(mismatch.expected, mismatch.got);
       });
       device = endpoint_.get();
-      // A replay puts every page where the recording had it: addresses are inside what the driver writes.
-      for (sim::PortProfile& port : profile.ports) port.mapper.policy = macos::IovaPolicy::kAsRecorded;
-    } else if (plugged_ != nullptr) {
-      device = plugged_.get();
     } else {
       test_endpoint_ = std::make_unique<model::TestEndpoint>();
       device = test_endpoint_.get();
@@ -94,8 +96,12 @@ class SimWorld final : public World {
   }
 
   void on_mismatch(traces::MismatchSink* sink) override { sink_ = sink; }
-  void resync(uint64_t next_request) override { endpoint_->resync(next_request); }
+  // With a device that acts by itself nothing is expected and nothing is done in its place.
+  void resync(uint64_t next_request) override {
+    if (endpoint_) endpoint_->resync(next_request);
+  }
   void expect_end() override {
+    if (!endpoint_) return;
     const uint64_t position = endpoint_->position();
     if (sink_ == nullptr || position >= accesses_.size()) return;
     const model::ReplayAccess& next = accesses_[position];
@@ -106,13 +112,14 @@ class SimWorld final : public World {
   }
 
   Result<void> device_dma_write(Iova address, std::span<const std::byte> data) override {
+    if (!endpoint_) return {};
     const model::Outcome outcome = endpoint_->dma_write(address, data);
     if (outcome == model::Outcome::kSuccess) return {};
     return fail(ErrorName::kCallFailed, fmt::format("the device's write of {} bytes to IOVA 0x{:x} ended with {}",
                                                     data.size(), address.value, model::to_string(outcome)));
   }
   Result<void> device_memory_change(unsigned bar, uint64_t offset, std::span<const std::byte> data) override {
-    return endpoint_->poke_memory(bar, offset, data);
+    return endpoint_ ? endpoint_->poke_memory(bar, offset, data) : Result<void>();
   }
   Result<void> expect_placement(Iova iova, uint64_t bytes) override {
     const macos::MapperConfig& mapper = profile_.ports.front().mapper;
@@ -188,8 +195,8 @@ Result<std::unique_ptr<World>> make_sim_world(const std::string& profile, const 
                                               const std::string& storage) {
   auto loaded = sim::load_profile(profile);
   if (!loaded) return tl::unexpected(loaded.error());
-  if (endpoint.empty() || endpoint == kTestEndpoint) return make_sim_world(*loaded);
-  auto plugged = make_endpoint(endpoint, storage);
+  if (endpoint.empty() && storage.empty()) return make_sim_world(*loaded);
+  auto plugged = make_endpoint(endpoint.empty() ? kTestEndpoint : endpoint, storage);
   if (!plugged) return tl::unexpected(plugged.error());
   return std::make_unique<SimWorld>(std::move(*loaded), std::move(*plugged));
 }

@@ -62,6 +62,7 @@ void print_text(const ReplaySummary& s, std::FILE* out) {
   fmt::print(out, "{}\n", style.strong("replay of " + s.session->origin));
   text.line("device", device_text(s.session->device));
   if (!s.device_session.empty()) text.line("device side from", s.device_session);
+  if (!s.device.empty()) text.line("answered by", s.device);
   text.line("world", fmt::format("{} ({})", s.world, s.world_description));
   text.line("requests",
             s.report.requests == s.session->requests
@@ -103,6 +104,7 @@ std::string to_json(const ReplaySummary& s) {
   out["session"] = s.session->origin;
   out["device"] = s.session->device.name;
   out["device_session"] = s.device_session.empty() ? Json() : Json(s.device_session);
+  out["answered_by"] = s.device.empty() ? Json() : Json(s.device);
   out["world"] = s.world;
   out["requests"] = s.report.requests;
   out["requests_recorded"] = s.session->requests;

@@ -17,6 +17,7 @@ namespace dartboard::cli {
 struct ReplaySummary {
   const traces::Session* session = nullptr;
   std::string device_session;  ///< --device-session, or empty
+  std::string device;          ///< --device, or empty
   std::string world, world_description;
   traces::ReplayReport report;
   WorldCounters counters;

@@ -54,7 +54,8 @@ class World {
   virtual std::string name() const = 0;         ///< "sim:linux-iommu"
   virtual std::string description() const = 0;  ///< for people
 
-  /// Powers on with an endpoint that answers from `session`, or with the built-in test endpoint (null). On real
+  /// Powers on with the endpoint of the WorldChoice; without one, with an endpoint that answers from `session`, or with
+  /// the built-in test endpoint (null). For a session, memory can be placed where it was recorded. On real
   /// hardware there is nothing to do. `session` must stay.
   virtual Result<void> power_on(const traces::Session* session) = 0;
   /// Power-on state again, with the same device and session. kNotSupported on real hardware.
@@ -64,7 +65,7 @@ class World {
   virtual dext::Selector selector() const = 0;
   virtual backend::Budget budget() const = 0;
 
-  // The recorded device's side of a replay. Real hardware acts by itself: these do nothing there.
+  // The recorded device's side of a replay. Real hardware and a chosen endpoint act by themselves: these do nothing.
   virtual void on_mismatch(traces::MismatchSink* sink) = 0;
   virtual void resync(uint64_t next_request) = 0;
   /// Tells the sink if the recording has accesses that never came.

@@ -53,6 +53,7 @@ constexpr FieldDecl kAerControlFields[] = {
     {"ECRC Generation Capable", 5, 5, A::kRO},
     {"ECRC Check Capable", 7, 7, A::kRO},
     {"Multiple Header Recording Capable", 9, 9, A::kRO},
+    {"Completion Timeout Header Log Capable", 12, 12, A::kRO, 1},
 };
 constexpr FieldDecl kAerHeaderLogFields[] = {{"Header Log", 31, 0, A::kROS}};
 constexpr FieldDecl kRootCommandFields[] = {

@@ -88,7 +88,7 @@ void Endpoint::record_failure(const RequestInfo& request, Outcome outcome) {
   if (outcome == Outcome::kUnsupportedRequest) {
     report_error(PcieError::kUnsupportedRequest, &header, !posted);
   } else if (outcome == Outcome::kCompleterAbort) {
-    if (!posted) config_.set_status(cfg::kStatusSignaledTargetAbort);
+    config_.set_status(cfg::kStatusSignaledTargetAbort);  // posted or not (PCIe 6.0 s7.5.1.1.4)
     report_error(PcieError::kCompleterAbort, &header, !posted);
   }
 }
@@ -101,8 +101,9 @@ void Endpoint::record_link_error(PcieError error, const TlpHeader& header) {
 void Endpoint::report_error(PcieError error, const TlpHeader* header, bool advisory) {
   if (ready_at_ns_ != 0) return;
   const ErrorMessage message = ErrorReporter(config_, pcie_, aer_).report(error, header, advisory);
-  // In D3hot a function sends nothing but PME (PCIe 6.0 s5.3.1.4.1).
-  if (message != ErrorMessage::kNone && powered_ && upstream_ != nullptr) upstream_->send_error(message, rid_);
+  // In D3hot too: an error of a TLP that was received is told (PCIe 6.0 s5.3.1.4.1), and there are no others, because a
+  // function in D3hot requests nothing.
+  if (message != ErrorMessage::kNone && upstream_ != nullptr) upstream_->send_error(message, rid_);
 }
 
 // Interrupts ----------------------------------------------------------------------------------------------------------
@@ -172,7 +173,8 @@ void Endpoint::drive_intx() {
     config_.clear_status(cfg::kStatusInterrupt);
   }
   const bool disabled = (config_.command() & cfg::kCommandIntxDisable) != 0;
-  const bool line = intx_ && !disabled && !msi_enabled_ && !msix_.enabled();
+  // In D3hot a function interrupts by no means (PCIe 6.0 s5.3.1.4.1).
+  const bool line = intx_ && powered_ && !disabled && !msi_enabled_ && !msix_.enabled();
   if (line == intx_line_) return;
   intx_line_ = line;
   if (upstream_ != nullptr) upstream_->set_intx(declaration_.interrupt_pin - 1u, line);

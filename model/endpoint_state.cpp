@@ -94,7 +94,10 @@ void Endpoint::after_power_write(void* owner, const RegisterWrite& write) {
   auto& self = *static_cast<Endpoint*>(owner);
   const uint32_t from = write.old_value & pm::kPowerStateMask;
   const uint32_t to = write.value & pm::kPowerStateMask;
-  if (from == to) return;
+  if (from == to) {
+    if (to == pm::kPowerStateD3Hot) self.d3_exit_at_ns_ = 0;  // a return under way is called off: the last write counts
+    return;
+  }
   if (to != 0 && to != pm::kPowerStateD3Hot) {
     // D1 and D2 are not supported: the write completes and changes nothing (PCIe 6.0 s7.5.2.2).
     self.config_.file().poke32(write.offset, write.old_value);

@@ -61,6 +61,7 @@ void RootComplex::configure(const RootComplexConfig& config, Observer* observer,
   inbound_limit_ = low_bits(config.inbound_address_bits);
   dma_ns_per_kib_ = config.dma_ns_per_kib;
   port_.configure(config.rid_to_sid_entries);
+  root_port_.declare_max_payload(config.max_payload_bytes);
   msi_.configure(observer, sink);
   dart_.configure(config.dart, observer, sink);
 }

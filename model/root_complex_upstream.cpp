@@ -129,7 +129,7 @@ void RootComplex::record_refusal(const tlm::tlm_generic_payload& payload, TlpKin
   if (outcome == Outcome::kUnsupportedRequest) {
     root_port_.report(PcieError::kUnsupportedRequest, &header, !posted);
   } else if (outcome == Outcome::kCompleterAbort) {
-    if (!posted) root_port_.set_secondary_status(bridge::kSignaledTargetAbort);
+    root_port_.set_secondary_status(bridge::kSignaledTargetAbort);  // posted or not (PCIe 6.0 s7.5.1.3.7)
     root_port_.report(PcieError::kCompleterAbort, &header, !posted);
   }
 }

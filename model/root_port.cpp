@@ -215,6 +215,14 @@ void RootPort::set_link_active(bool active) {
   file.poke16(at, static_cast<uint16_t>(active ? status | bridge::kDataLinkActive : status & ~bridge::kDataLinkActive));
 }
 
+void RootPort::declare_max_payload(uint32_t bytes) {
+  uint32_t code = 0;
+  while (128u << code < bytes) ++code;
+  RegisterFile& file = config_.file();
+  const uint32_t at = pcie_ + pcie::kDeviceCapabilities;
+  file.set_initial(at, (file.peek32(at) & ~7u) | code, 4);
+}
+
 void RootPort::reset() {
   config_.reset(ResetKind::kPowerOn);
   refresh();

@@ -119,6 +119,8 @@ class RootPort {
   const ConfigSpace& config() const { return config_; }
 
   // Hardware's side.
+  /// Max_Payload_Size Supported: a power of two from 128 to 4096 bytes. HwInit: at once, and after every power-on.
+  void declare_max_payload(uint32_t bytes);
   void set_link_active(bool active);
   /// What Link Status says about the link: speed 1..4, lanes 1..4. A change sets Link Bandwidth Management Status.
   void set_link_rate(unsigned speed, unsigned width);

@@ -36,6 +36,13 @@ uint64_t contiguous_base(const MemoryObject& memory) {
 bool place(const MemoryObject& memory, ClientMap* map) {
   map->length = memory.length();
   if (map->length == 0) return false;
+  if (memory.copy_on_write()) {
+    // Any map of such memory has pages of its own, in the client as in the dext (IOMemoryDescriptor.cpp, mapRef): what is
+    // written through it is not seen by DMA, nor at the client's own address of the memory.
+    map->copy = memory.copy_for_mapping(0, map->length);
+    map->address = map->copy ? reinterpret_cast<uint64_t>(map->copy->ranges().front().base) : 0;
+    return map->address != 0;
+  }
   if (memory.kind() != MemoryKind::kDevice) {
     map->address = contiguous_base(memory);
     return map->address != 0;

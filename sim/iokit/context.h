@@ -36,6 +36,7 @@ class EntryObject final : public PortObject {
 /// One memory map of a connection. Lives until it is unmapped or the connection closes.
 struct ClientMap {
   macos::Ref<macos::MemoryObject> memory;
+  macos::Ref<macos::MemoryObject> copy;   ///< the pages of a map of copy-on-write memory; null: the memory's own
   uint64_t address = 0;
   uint64_t length = 0;
   bool reserved = false;      ///< no memory behind it: pages without access

@@ -28,10 +28,11 @@ TEST(Program, HelpTeachesByExampleAndDocumentsTheExitCodes) {
 }
 
 TEST(Program, EveryCommandHasHelp) {
-  for (const char* command : {"replay", "profiles", "devices", "inspect", "fdt"}) {
+  for (const char* command : {"replay", "profiles", "devices", "inspect", "faults", "sweep", "conformance", "fdt"}) {
     const ProgramRun help = run({command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     EXPECT_THAT(help.out, HasSubstr("--json")) << command;
+    EXPECT_THAT(help.out, HasSubstr("Exit codes:")) << command;
   }
 }
 
@@ -78,6 +79,16 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"UnknownProfileToInspect", {"inspect", "--profile", "m9-tb9"}, 2, "m9-tb9"},
         Refused{"UnknownProfileForDevices", {"devices", "--dext", "sim:m9-tb9"}, 2, "m9-tb9"},
         Refused{"UnknownEndpoint", {"inspect", "--device", "floppy"}, 2, "there is no device 'floppy'"},
+        Refused{"ADeviceIsNamed", {"inspect", "--device", "floppy"}, 2, "nvme, script:FILE.lua, test or rtl."},
+        Refused{"ScriptWithoutName", {"inspect", "--device", "script:"}, 2, "'script:' names no file"},
+        Refused{"StorageOfNoScript", {"inspect", "--storage", "1M"}, 2, "--storage is for a device that is a script"},
+        Refused{"WavesOfAScript", {"inspect", "--device", "edu", "--wave", "x.vcd"}, 2, "and the device is 'edu'"},
+        Refused{"WavesOfARecording", {"replay", shipped_session(), "--wave", "x.vcd"}, 2, "the recording answers: give --device rtl"},
+        Refused{"TwoDeviceSides",
+                {"replay", shipped_session(), "--device", "gpu", "--device-session", shipped_session()},
+                2,
+                "give one of them"},
+        Refused{"OptionOfACommand", {"inspect", "--dpth", "1"}, 2, "'dartboard inspect --help'"},
         Refused{"MissingScript", {"inspect", "--device", "script:/none.lua"}, 2, "script /none.lua"},
         Refused{"MissingStorage", {"inspect", "--device", "nvme", "--storage", "/none.img"}, 2, "storage /none.img"},
         Refused{
@@ -172,6 +183,54 @@ TEST(Program, TheSameReplayHasTheSameHash) {
   const Json a = Json::parse(first.out, nullptr, false), b = Json::parse(second.out, nullptr, false);
   EXPECT_EQ(a["trace_hash"], b["trace_hash"]);
   EXPECT_EQ(a["simulated_ns"], b["simulated_ns"]);
+}
+
+// The script of the GPU satisfies the recorded driver to the end, copies by SDMA included. The one difference is that its
+// discovery table has the checksums that the recorded mock leaves zero.
+TEST(Program, TheGpuScriptSatisfiesTheRecordedDriver) {
+  const ProgramRun replay = run({"replay", shipped_session(), "--device", "gpu", "--json"});
+  EXPECT_EQ(replay.exit_code, 1) << replay.err;
+  EXPECT_EQ(replay.err, "");
+  const Json json = Json::parse(replay.out, nullptr, false);
+  ASSERT_TRUE(json.is_object());
+  EXPECT_EQ(json["answered_by"], "gpu");
+  EXPECT_EQ(json["requests"], 27207);
+  EXPECT_EQ(json["divergences"], 1) << json["first_divergences"].dump(1);
+  EXPECT_EQ(json["first_divergences"][0]["index"], 6);
+  EXPECT_GT(json["dart_walks"], 0) << "nothing was copied";
+}
+
+TEST(Program, ADeviceThatIsNotTheRecordedOneDiverges) {
+  const ProgramRun replay = run({"replay", shipped_session(), "--device", "test", "--json"});
+  EXPECT_EQ(replay.exit_code, 1);
+  const Json json = Json::parse(replay.out, nullptr, false);
+  ASSERT_TRUE(json.is_object());
+  EXPECT_EQ(json["requests"], 27207);
+  EXPECT_GT(json["divergences"], 1000);
+}
+
+TEST(Program, AScriptErrorIsToldOnceHoweverOftenItIsMet) {
+  const std::string script = write_file("broken.lua", R"(
+device { vendor = 1, device = 2, class = 0xff0000, bars = { [0] = bar { size = 4096, registers = {
+  register { "A", 0, access = "rw", on_read = function() return nil + 1 end } } } } })");
+  const ProgramRun tried = run({"conformance", "--device", "script:" + script});
+  EXPECT_EQ(tried.exit_code, 1);
+  const size_t at = tried.err.find("attempt to perform arithmetic");
+  ASSERT_NE(at, std::string::npos) << tried.err;
+  EXPECT_EQ(tried.err.find("attempt to perform arithmetic", at + 1), std::string::npos) << tried.err;
+}
+
+TEST(Program, WavesAreWrittenWhereverTheRtlDeviceRuns) {
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"inspect"}, {"devices"}, {"conformance", "--rule", "bar"}, {"conformance", "--dext", "sim"},
+        {"replay", shipped_session()}}) {
+    const std::string file = write_file("wave.vcd", "");
+    std::vector<std::string> arguments = command;
+    arguments.insert(arguments.end(), {"--device", "rtl", "--wave", file});
+    const ProgramRun ran = run(arguments);
+    EXPECT_LE(ran.exit_code, 1) << command.front() << ran.err;
+    EXPECT_THAT(read_file(file), HasSubstr("$enddefinitions")) << command.front();
+  }
 }
 
 struct Changed {

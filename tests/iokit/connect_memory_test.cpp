@@ -74,6 +74,20 @@ TEST_F(ConnectMemory, MappingTheSameDescriptorTwiceGivesTheSameAddress) {
   EXPECT_EQ(address, first);
 }
 
+TEST_F(ConnectMemory, AMapOfCopyOnWriteMemoryHasPagesOfItsOwn) {
+  std::vector<std::byte> mine(0x4000, std::byte{0x11});
+  for (const bool copy_on_write : {true, false}) {
+    buffer = MemoryObject::from_client({{mine.data(), mine.size()}}, macos::MemoryDirection::kInOut, copy_on_write);
+    ASSERT_EQ(map(), KERN_SUCCESS);
+    auto* const mapped = reinterpret_cast<std::byte*>(address);
+    EXPECT_EQ(size, 0x4000u);
+    EXPECT_EQ(mapped[5], std::byte{0x11});
+    mapped[5] = std::byte{0x22};
+    EXPECT_EQ(mine[5], copy_on_write ? std::byte{0x11} : std::byte{0x22});
+    EXPECT_EQ(IOConnectUnmapMemory64(connect, 0, mach_task_self(), address), KERN_SUCCESS);
+  }
+}
+
 TEST_F(ConnectMemory, UnmappingAsksTheDriverAgain) {
   ASSERT_EQ(map(), KERN_SUCCESS);
   EXPECT_EQ(IOConnectUnmapMemory64(connect, 0, mach_task_self(), address), KERN_SUCCESS);

@@ -199,13 +199,45 @@ TEST_F(Features, ACompleterAbortIsSignaledRecordedAndLogged) {
   EXPECT_EQ(upstream.errors, std::vector<ErrorMessage>{ErrorMessage::kCorrectable});
 }
 
-TEST_F(Features, InD3hotAFunctionSendsNoMessages) {
+TEST_F(Features, ACompleterAbortOfAPostedWriteIsSignaledToo) {
+  bus.config_write(cfg::kStatus, 0xffff, 2);
+  device.answer = Outcome::kCompleterAbort;
+  bus.write(kFullBar0 + 0x10, 1, 4);
+  EXPECT_NE(bus.config_read(cfg::kStatus, 2) & cfg::kStatusSignaledTargetAbort, 0u);
+}
+
+TEST_F(Features, TheHeaderOfATimedOutRequestIsLoggedAndThatIsDeclared) {
+  EXPECT_NE(bus.config_read(extended(aer::kId) + aer::kControl, 4) & 1u << 12, 0u);
+}
+
+// PCIe 6.0 s5.3.1.4.1: the link goes back to L0 for the message if it must.
+TEST_F(Features, InD3hotAFunctionTellsErrorsOfWhatItReceives) {
   bus.config_write(extended(aer::kId) + aer::kCorrectableMask, 0, 4);
   bus.config_write(bus.capability(pcie::kId) + pcie::kDeviceControl, 0xf, 2);
   power(pm::kPowerStateD3Hot);
   bus.read(kFullBar0, 4);
   EXPECT_EQ(bus.outcome, Outcome::kUnsupportedRequest);
-  EXPECT_TRUE(upstream.errors.empty());
+  EXPECT_EQ(upstream.errors, std::vector<ErrorMessage>{ErrorMessage::kCorrectable});
+}
+
+TEST_F(Features, InD3hotAFunctionAssertsNoLine) {
+  device.set_intx(true);
+  ASSERT_EQ(upstream.intx.size(), 1u);
+  power(pm::kPowerStateD3Hot);
+  ASSERT_EQ(upstream.intx.size(), 2u);
+  EXPECT_FALSE(upstream.intx.back().second) << "released";
+  device.set_intx(false);
+  device.set_intx(true);
+  EXPECT_EQ(upstream.intx.size(), 2u);
+}
+
+TEST_F(Features, AReturnFromD3hotCanBeCalledOff) {
+  power(pm::kPowerStateD3Hot);
+  power(0);
+  upstream.timeline().advance(kFullD3ExitNs / 2);
+  power(pm::kPowerStateD3Hot);
+  upstream.timeline().advance(kFullD3ExitNs);
+  EXPECT_EQ(power(), pm::kPowerStateD3Hot);
 }
 
 TEST_F(Features, ARefusedPostedWriteOfTheDeviceLeavesNoMarkInIt) {

@@ -51,6 +51,7 @@ class FullEndpoint final : public Endpoint {
     std::memset(data, 0x11, length);
     return answer;
   }
+  Outcome write_bar(unsigned, uint64_t, const std::byte*, uint32_t) override { return answer; }
   void reset(ResetKind kind) override {
     Endpoint::reset(kind);
     if (own_state_clean_after_reset) own_state = 0;

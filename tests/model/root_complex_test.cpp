@@ -1,4 +1,5 @@
 // tests/model/root_complex_test.cpp - the whole fabric: what the CPU and the device ask, and how each request ends.
+#include "model/capabilities.h"
 #include "model/root_complex.h"
 
 #include "tests/model/fabric.h"
@@ -122,6 +123,17 @@ TEST_F(RootComplexTest, MemoryRequestsReachTheDeviceAtTheirBusAddress) {
   ASSERT_EQ(fabric.device->requests.size(), 2u);
   EXPECT_EQ(fabric.device->requests[0].address, Fabric::kBar + 0x10);
   EXPECT_EQ(fabric.device->requests[1].kind, TlpKind::kMemWrite);
+}
+
+TEST_F(RootComplexTest, TheRootPortSupportsThePayloadOfItsPath) {
+  for (const auto& [bytes, code] : {std::pair{128u, 0u}, {256u, 1u}, {4096u, 5u}}) {
+    RootComplexConfig config;
+    config.max_payload_bytes = bytes;
+    fabric.root.configure(config, nullptr, nullptr);
+    fabric.root.reset();
+    const uint32_t at = fabric.config_read(cfg::kCapabilitiesPointer, 1) + pcie::kDeviceCapabilities;
+    EXPECT_EQ(fabric.config_read(at, 4) & 7, code) << bytes;
+  }
 }
 
 TEST_F(RootComplexTest, AddressesNoWindowClaimsAreRefused) {

@@ -70,7 +70,7 @@ INSTANTIATE_TEST_SUITE_P(
               "my.lua:1: device: The MSI-X table is in BAR0, which is not a memory BAR."},
         Wrong{"dev.raise(0)", "my.lua:1: the device does not exist yet while its script is being loaded; call this from a "
                               "reaction"},
-        Wrong{"while true do end", "my.lua:1: the reaction used up its instruction budget (an endless loop?)"},
+        Wrong{"while true do end", "my.lua:1: it used up its instruction budget (an endless loop?)"},
         Wrong{"local t = {}\nfor i = 1, 1 << 40 do\nt[i] = i end", "my.lua:3: the script used up its memory"}));
 
 TEST(Declaration, BytecodeIsNotAScript) {
@@ -115,7 +115,7 @@ TEST(Declaration, CanHaveARomAndAResizableBar) {
 TEST(Declaration, UnknownNotationNamesWhatThereIs) {
   const auto none = model::load_script("floppy");
   ASSERT_FALSE(none.has_value());
-  EXPECT_EQ(none.error().sentence, "there is no device 'floppy'; expected edu, gpu, hostile, nvme, or script:FILE.lua");
+  EXPECT_EQ(none.error().sentence, "there is no device 'floppy'; expected edu, gpu, hostile, nvme, script:FILE.lua");
   EXPECT_EQ(model::load_script("script:/does/not/exist.lua").error().name, ErrorName::kFileUnreadable);
 }
 

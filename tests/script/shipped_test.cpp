@@ -31,7 +31,7 @@ TEST(Shipped, NvmeIsAtMost200Lines) {
 // The GPU -------------------------------------------------------------------------------------------------------------
 
 struct Gpu : testing::Test {
-  static constexpr uint64_t kVram = 256 * kMiB;
+  static constexpr uint64_t kVram = 512 * kMiB;
   Gpu() : p(text_of("gpu"), {}, "gpu.lua") {
     // BAR0 is 64-bit and so is BAR2: registers are in BAR5.
     p.bus->config_write(model::cfg::kBar0 + 20, kRegisters, 4);
@@ -120,6 +120,24 @@ TEST_F(Gpu, ARingFrameIsAnsweredWithItsFence) {
   set(0x5821c, 0x10000);
   set(0x5820c, 0x10);
   EXPECT_EQ(at<uint32_t>(vram(kFence, 4), 0), 77u);
+}
+
+TEST_F(Gpu, AComputeQueueIsIdleWhenItIsAskedToStop) {
+  set(0xc82c, 1);
+  EXPECT_EQ(reg(0xc82c), 1u);
+  set(0xc884, 2);
+  EXPECT_EQ(reg(0xc82c), 0u);
+}
+
+TEST_F(Gpu, TheSmuCountsStepsOnlyWhenAskedHowMany) {
+  EXPECT_EQ(reg(0x58a68), 1u);
+  for (const auto& [argument, answer] : {std::pair{0x000200ffu, 2u}, {0x00020001u, 0x00020001u}}) {
+    set(0x58a68, 0);
+    set(0x58a48, argument);
+    set(0x58a08, 0x1c);
+    EXPECT_EQ(reg(0x58a68), 1u);
+    EXPECT_EQ(reg(0x58a48), answer);
+  }
 }
 
 TEST_F(Gpu, OtherRegistersArePlainMemory) {

@@ -21,12 +21,13 @@ Result<ScriptSource> load_script(std::string_view notation) {
     std::string names;
     for (const BuiltinScript& script : builtin_scripts()) {
       if (script.name == notation) return ScriptSource{fmt::format("{}.lua", script.name), std::string(script.text)};
-      names += fmt::format("{}, ", script.name);
+      names += fmt::format("{}{}", names.empty() ? "" : ", ", script.name);
     }
     return fail(ErrorName::kNotFound,
-                fmt::format("there is no device '{:.60}'; expected {}or script:FILE.lua", notation, names));
+                fmt::format("there is no device '{:.60}'; expected {}, script:FILE.lua", notation, names));
   }
   const std::string path(notation.substr(kFilePrefix.size()));
+  if (path.empty()) return fail(ErrorName::kBadArgument, "'script:' names no file; expected script:FILE.lua");
   std::ifstream in(path, std::ios::binary);
   ScriptSource source{path, {}};
   char block[4096];

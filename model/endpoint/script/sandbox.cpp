@@ -75,7 +75,7 @@ void Sandbox::charge(uint64_t steps) {
   steps_left_ -= static_cast<int64_t>(std::min<uint64_t>(steps, INT64_MAX / 2));
   if (steps_left_ >= 0) return;
   steps_left_ = -1;
-  lua_pushliteral(state_, "the reaction used up its instruction budget (an endless loop?)");
+  lua_pushliteral(state_, "it used up its instruction budget (an endless loop?)");
   lua_error(state_);
 }
 

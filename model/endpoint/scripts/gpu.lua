@@ -1,12 +1,17 @@
--- gpu.lua - an AMD GPU as far as a driver's PCI scan and IP discovery go, with the handshakes of its boot.
+-- gpu.lua - an AMD GPU as far as a driver's boot goes: PCI scan, IP discovery, firmware handshakes, copies by SDMA.
 --
 -- A driver finds the device, reads the size of the VRAM, finds the IP-discovery table at the end of the VRAM (AMD's
 -- include/discovery.h as Linux has it), and from it the addresses of all blocks. Then it boots the firmware processor
 -- (PSP), asks the power controller (SMU) for clocks and flushes translation caches: those registers answer at once.
--- All other registers of BAR5 are plain memory. There is no ring interpreter: no work is run.
+-- Page tables in VRAM are walked, and the first SDMA queue runs copies, fences and polls. All other registers of BAR5
+-- are plain memory. Nothing else is run: the compute queue can be set up and taken down, and does no work.
+--
+-- The sizes are those of the recorded session traces/sessions/amd-am-boot-copy: 'dartboard replay FILE --device gpu'
+-- plays its driver against this script. The id is one that driver and GC 12.0.0 agree on.
 
 local MIB = 1 << 20
-local VRAM = 256 * MIB
+local VRAM = 512 * MIB
+local DOORBELL_BYTES = 8192
 local TABLE_BYTES = 10240
 
 local READY = 1 << 31
@@ -58,7 +63,8 @@ local function discovery_table()
   local header = pad(string.pack("<I4I2I2I4I2I2I2", 0x53445049, 4, ip_bytes, 0, 1, 0, DIE), DIE - HEADER)
   local ip_part = header .. ips
   -- Table id, version 2.1, bytes; 1 shader engine, 2 work group processors, 4 render backends and so on.
-  local gc = pad(string.pack("<I4I2I2I4I4I4I4I4I4I4", 1, 2, 1, 108, 2, 8, 2, 4, 8, 0), 108)
+  local gc = pad(pad(string.pack("<I4I2I2I4I4I4I4I4I4I4", 1, 2, 1, 108, 2, 8, 2, 4, 8, 0), 56) ..
+                 string.pack("<I4I4I4I4", 32, 16, 32, 64), 108)
   -- The list of tables: offset, checksum, bytes; discovery first, GC second.
   local tables = string.pack("<I2I2I2I2", HEADER, checksum(ip_part), #ip_part, 0) ..
                  string.pack("<I2I2I2I2", GC_INFO, checksum(gc), #gc, 0)
@@ -111,22 +117,132 @@ local function psp_ring(pointer, old)
   end
 end
 
--- The SMU: message, argument, response 1 (done). Asked for a count it says 2.
+-- The SMU: message, argument, response 1 (done). Asked how many steps a clock has (index 0xff) it says 2.
 local function smu_message()
-  reg.SMU_ARGUMENT = 2
+  if reg.SMU_ARGUMENT & 0xffff == 0xff then reg.SMU_ARGUMENT = 2 end
   reg.SMU_RESPONSE = 1
+end
+
+-- Where the GPU's virtual address `va` is: address, whether in system memory, bytes to the end of the page; or nil.
+-- Three levels of directories and one of tables, 9 bits each, as the context's registers of the GC block say. An entry
+-- has bit 0 valid, bit 1 system memory, bit 63 of a directory's entry "this is the page" (GC 12).
+local function translate(va)
+  local index = va - ((reg.GC_CONTEXT0_START_LOW | reg.GC_CONTEXT0_START_HIGH << 32) << 12)
+  local entry = reg.GC_CONTEXT0_BASE_LOW | reg.GC_CONTEXT0_BASE_HIGH << 32
+  if reg.GC_CONTEXT0_CNTL & 1 == 0 or index >> 48 ~= 0 then return nil end
+  for shift = 39, 12, -9 do
+    local at = (entry & 0xfffffffff000) + 8 * (index >> shift & 0x1ff)
+    if entry & 3 ~= 1 or at + 8 > VRAM then return nil end           -- tables are in VRAM
+    entry = string.unpack("<i8", dev.memory_read(0, at, 8))
+    if shift == 12 or entry < 0 then
+      local mask = (1 << shift) - 1
+      if entry & 1 == 0 then return nil end
+      return (entry & 0xfffffffff000 & ~mask) + (index & mask), entry & 2 ~= 0, mask + 1 - (index & mask)
+    end
+  end
+end
+
+local function gpu_read(va, bytes)
+  local address, in_system, left = translate(va)
+  if not address or bytes > left then return nil end
+  if in_system then return (dev.dma_read(address, bytes)) end
+  return address + bytes <= VRAM and dev.memory_read(0, address, bytes) or nil
+end
+
+local function gpu_write(va, data)
+  local address, in_system, left = translate(va)
+  if not address or #data > left then return false end
+  if in_system then return (dev.dma_write(address, data)) end
+  if address + #data > VRAM then return false end
+  dev.memory_write(0, address, data)
+  return true
+end
+
+-- The SDMA engine: pointers of the ring are bytes since the queue was set up. It works in slices, so that a large copy
+-- does not hold the device, and stops for good when an address has no translation, as the hardware does on a fault.
+local SLICE_PAGES, PAGE = 256, 4096
+local sdma = { read = 0, write = 0, copied = 0, waits = false, dead = false }
+
+local function sdma_ring_dwords(count)
+  local base, bytes = (reg.SDMA_RB_BASE_LOW | reg.SDMA_RB_BASE_HIGH << 32) << 8, 4 << (reg.SDMA_RB_CNTL >> 1 & 0x1f)
+  local dwords = {}
+  for i = 1, count do
+    local data = gpu_read(base + (sdma.read + 4 * (i - 1)) % bytes, 4)
+    if not data then return nil end
+    dwords[i] = string.unpack("<I4", data)
+  end
+  return dwords
+end
+
+-- Packets by opcode: their dwords and what they do. true: done; "wait": not yet; "slice": more to copy; nil: a fault.
+local PACKETS = {
+  [0] = { 1, function() return true end },                              -- NOP
+  [1] = { 7, function(p)                                                -- COPY LINEAR: bytes - 1, .., source, target
+    local source, target, bytes = p[4] | p[5] << 32, p[6] | p[7] << 32, (p[2] & 0x3fffffff) + 1
+    for _ = 1, SLICE_PAGES do
+      local from, to = source + sdma.copied, target + sdma.copied
+      local count = math.min(bytes - sdma.copied, PAGE - from % PAGE, PAGE - to % PAGE)
+      local data = gpu_read(from, count)
+      if not data or not gpu_write(to, data) then return nil end
+      sdma.copied = sdma.copied + count
+      if sdma.copied == bytes then return true end
+    end
+    return "slice"
+  end },
+  [5] = { 4, function(p) return gpu_write(p[2] | p[3] << 32, string.pack("<I4", p[4])) or nil end },   -- FENCE
+  [8] = { 6, function(p)                                                -- POLL MEMORY: address, value, mask
+    local data, func = gpu_read(p[2] | p[3] << 32, 4), p[1] >> 28 & 7
+    if not data then return nil end
+    local value, wanted = string.unpack("<I4", data) & p[5], p[4]
+    local holds = { [0] = true, value < wanted, value <= wanted, value == wanted, value ~= wanted, value >= wanted,
+                    value > wanted }
+    return holds[func] and true or "wait"
+  end },
+}
+
+local function sdma_run()
+  sdma.waits = false
+  while sdma.read ~= sdma.write and not sdma.dead and reg.SDMA_RB_CNTL & 1 == 1 do
+    local head = sdma_ring_dwords(1)
+    local packet = head and PACKETS[head[1] & 0xff]
+    local dwords = packet and sdma_ring_dwords(packet[1])
+    local done = dwords and packet[2](dwords)
+    if not done then
+      sdma.dead = true
+      dev.log(string.format("SDMA stops at 0x%x of its ring: %s", sdma.read,
+                            packet and "no translation" or head and "no such packet" or "the ring has no translation"))
+    elseif done == true then
+      sdma.read, sdma.copied = sdma.read + 4 * packet[1], 0
+      gpu_write(reg.SDMA_RPTR_ADDR_LOW | reg.SDMA_RPTR_ADDR_HIGH << 32, string.pack("<i8", sdma.read))
+    else
+      sdma.waits = true
+      dev.after(1000, sdma_run)
+      return
+    end
+  end
+end
+
+-- A doorbell of 8 bytes is the ring's write pointer, if the queue listens there.
+local function doorbell(offset, value, width)
+  local enabled = reg.SDMA_DOORBELL & 1 << 28 ~= 0 and offset == reg.SDMA_DOORBELL_OFFSET & 0xffffffc
+  if width ~= 8 or not enabled or value % 4 ~= 0 or math.ult(4 << (reg.SDMA_RB_CNTL >> 1 & 0x1f), value - sdma.read) then
+    return
+  end
+  sdma.write = value
+  if not sdma.waits then sdma_run() end
 end
 
 device {
   name = "gpu",
-  vendor = 0x1002, device = 0x7550, subsystem_vendor = 0x1002, subsystem = 0x0e3a, revision = 0xc0, class = 0x030000,
+  vendor = 0x1002, device = 0x7590, subsystem_vendor = 0x1002, subsystem = 0x0e3a, revision = 0xc0, class = 0x030000,
   interrupt_pin = 1, serial = 0x10027550,
   capabilities = { msi = 1 },
   bars = {
     [0] = bar { size = VRAM, bits = 64, prefetchable = true, holds = "memory" },
-    [2] = bar { size = 2 * MIB, bits = 64, prefetchable = true, holds = "memory" },      -- doorbells: nobody listens
+    [2] = bar { size = DOORBELL_BYTES, bits = 64,
+                ranges = { range { "DOORBELLS", 0, size = DOORBELL_BYTES, on_write = doorbell } } },
     [5] = bar {
-      size = 512 * 1024, undeclared = "ram",
+      size = 2 * MIB, undeclared = "ram",
       registers = {
         register { "MM_INDEX", 0x00, access = "rw" },
         register { "MM_DATA", 0x04, access = "wo", on_read = mm_data_read, on_write = mm_data_write },
@@ -138,8 +254,25 @@ device {
         register { "RSMU_DATA", 0x54, access = "wo", on_read = function() return smn[reg.RSMU_INDEX] or 0 end,
                    on_write = function(value) smn_write(reg.RSMU_INDEX, value) end },
         register { "CONFIG_MEMSIZE", 0x378c, reset = VRAM // MIB },                      -- in MiB
+        register { "SDMA_RB_CNTL", 0x4b80, access = "rw" },
+        register { "SDMA_RB_BASE_LOW", 0x4b84, access = "rw" },
+        register { "SDMA_RB_BASE_HIGH", 0x4b88, access = "rw" },
+        register { "SDMA_RPTR_ADDR_LOW", 0x4b9c, access = "rw" },
+        register { "SDMA_RPTR_ADDR_HIGH", 0x4ba0, access = "rw" },
+        register { "SDMA_DOORBELL", 0x4bbc, access = "rw" },
+        register { "SDMA_DOORBELL_OFFSET", 0x4bc4, access = "rw" },
         register { "CP_STAT", 0x8680 },                                                  -- idle
+        register { "GC_CONTEXT0_CNTL", 0xa210, access = "rw" },
         register { "GC_INVALIDATE_ACK", 0xa328, reset = 1 },                             -- translation caches: at once
+        register { "GC_CONTEXT0_BASE_LOW", 0xa3bc, access = "rw" },
+        register { "GC_CONTEXT0_BASE_HIGH", 0xa3c0, access = "rw" },
+        register { "GC_CONTEXT0_START_LOW", 0xa43c, access = "rw" },
+        register { "GC_CONTEXT0_START_HIGH", 0xa440, access = "rw" },
+        register { "CP_HQD_ACTIVE", 0xc82c, access = "rw" },
+        register { "CP_HQD_DEQUEUE_REQUEST", 0xc884, access = "rw",                      -- the queue is idle: at once
+                   on_write = function(value) if value & 7 ~= 0 then reg.CP_HQD_ACTIVE = 0 end end },
+        register { "RLC_SAFE_MODE", 0x2a600, access = "rw",                              -- entered and left at once
+                   on_write = function() reg.RLC_SAFE_MODE = 0 end },
         register { "SCRATCH_REG7", 0x3011c, access = "rw" },
         register { "PSP_MAILBOX", 0x5818c, access = "rw", reset = READY, on_write = psp_command },
         register { "PSP_RING_COMMAND", 0x58200, access = "wo", reset = READY },
