@@ -37,18 +37,12 @@ Result<void> GuestMemory::remove(Gpa gpa) {
   return {};
 }
 
-const RamRange* GuestMemory::find(Gpa gpa) const {
+const RamRange* GuestMemory::search(Gpa gpa) const {
   const auto next = std::upper_bound(ranges_.begin(), ranges_.end(), gpa,
                                      [](Gpa g, const RamRange& r) { return g < r.gpa; });
   if (next == ranges_.begin()) return nullptr;
   const RamRange& range = *std::prev(next);
   return gpa - range.gpa < range.bytes ? &range : nullptr;
-}
-
-std::byte* GuestMemory::at(Gpa gpa, uint64_t bytes) const {
-  const RamRange* range = find(gpa);
-  if (range == nullptr || bytes > range->bytes - (gpa - range->gpa)) return nullptr;
-  return range->base + (gpa - range->gpa);
 }
 
 bool GuestMemory::covers(Gpa gpa, uint64_t bytes) const {
