@@ -44,7 +44,7 @@ constexpr Word beginnings(Word free, unsigned slots) {
   return free;
 }
 
-/// The first slot where a run may begin; 128 if there is none.
+/// The first slot where a run may begin; 128 if there is none. Runs inside of one half are found first.
 unsigned first_fit(const uint64_t (&used)[2], unsigned slots, uint64_t begins) {
   if (slots <= 64) {
     for (unsigned w = 0; w < 2; ++w) {
@@ -75,83 +75,93 @@ void in_words(unsigned begin, unsigned slots, const Change& change) {
 
 }  // namespace
 
-BouncePool::Fit BouncePool::fit_for(Gpa gpa, uint64_t bytes) const {
+inline BouncePool::Fit BouncePool::fit_for(Gpa gpa, uint64_t bytes) const {
   const uint64_t offset = gpa.value & limits_.align_mask & (kPoolSlotBytes - 1);
-  Fit fit{static_cast<unsigned>((offset + bytes + kPoolSlotBytes - 1) / kPoolSlotBytes), mask_stride_log2_, 0};
+  Fit fit{static_cast<unsigned>((offset + bytes + kPoolSlotBytes - 1) / kPoolSlotBytes), kEvery[0]};
   if (mask_stride_log2_ != 0) {
     const uint64_t wanted = (gpa.value & limits_.align_mask) / kPoolSlotBytes;
-    fit.phase = static_cast<unsigned>(wanted - mask_origin_) & ((1u << mask_stride_log2_) - 1);
+    const unsigned phase = static_cast<unsigned>(wanted - mask_origin_) & ((1u << mask_stride_log2_) - 1);
+    fit.begins = kEvery[mask_stride_log2_] << phase;
   } else if (bytes >= kPageBytes) {
-    fit.stride_log2 = 1;   // pieces begin on a page
+    fit.begins = kEvery[1];   // pieces begin on a page
   }
   return fit;
 }
 
-uint32_t BouncePool::home_area() {
-  if (area_count_ == 1) return 0;
-  struct Home { uint64_t pool; uint32_t area; };
-  static thread_local constinit Home home{0, 0};
-  if (home.pool != serial_) home = {serial_, number_of_this_thread() % area_count_};
-  return home.area;
+inline BouncePool::Area& BouncePool::home_area() {
+  struct Home { uint64_t pool; Area* area; };
+  static thread_local constinit Home home{0, nullptr};
+  if (home.pool != serial_) home = {serial_, &areas_[number_of_this_thread() % area_count_]};
+  return *home.area;
 }
 
-BouncePool::Run BouncePool::run_at(uint32_t segment, uint32_t begin) {
-  return {segment, begin, &areas_[segments_[segment].area], &slots_[segment * kPoolSegmentSlots + begin],
-          places_[segment].base + begin * kPoolSlotBytes};
+inline BouncePool::Run BouncePool::run_at(Area& area, uint32_t segment, uint32_t begin) {
+  return {segment, begin, &area, &slots_[segment * kPoolSegmentSlots + begin]};
 }
 
-bool BouncePool::take(Area& area, const Fit& fit, bool writable, Run* run) {
-  const uint64_t begins = kEvery[fit.stride_log2] << fit.phase;
-  uint32_t at = area.hint;
-  for (uint32_t tried = 0; tried < area.count; ++tried) {
-    Segment& segment = segments_[at];
-    const unsigned begin = first_fit(segment.used, fit.slots, begins);
-    if (begin < kPoolSegmentSlots) {
-      in_words(begin, fit.slots, [&](unsigned word, uint64_t bits) {
-        segment.used[word] |= bits;
-        segment.writable[word] |= writable ? bits : 0;
-      });
-      area.hint = at;
-      area.used += fit.slots;
-      area.used_peak = std::max(area.used_peak, area.used);
-      *run = {at, begin, &area, &slots_[at * kPoolSegmentSlots + begin], places_[at].base + begin * kPoolSlotBytes};
-      return true;
+inline void BouncePool::take(Area& area, unsigned slots) {
+  area.used += slots;
+  if (area.used > area.used_peak) area.used_peak = area.used;
+}
+
+/// All of the pool, from an area that is locked.
+[[gnu::noinline]] BouncePool::Run BouncePool::search(Area& home, const Fit& fit, bool writable) {
+  Area* const end = areas_.get() + area_count_;
+  Area* area = &home;
+  for (uint32_t areas_tried = 0; areas_tried < area_count_; ++areas_tried) {
+    if (areas_tried != 0) area->lock.lock();
+    uint32_t at = area->hint;
+    const uint32_t count = area->used + fit.slots <= area->slots ? area->count : 0;
+    for (uint32_t tried = 0; tried < count; ++tried) {
+      Segment& segment = segments_[at];
+      const unsigned begin = first_fit(segment.used, fit.slots, fit.begins);
+      if (begin < kPoolSegmentSlots) {
+        in_words(begin, fit.slots, [&](unsigned word, uint64_t bits) {
+          segment.used[word] |= bits;
+          if (writable) segment.written[word] |= bits;
+        });
+        area->hint = at;
+        take(*area, fit.slots);
+        return run_at(*area, at, begin);
+      }
+      if (++at == area->first + area->count) at = area->first;
     }
-    if (++at == area.first + area.count) at = area.first;
+    ++area->full;
+    area->lock.unlock();
+    if (++area == end) area = areas_.get();
   }
-  return false;
+  return {};
 }
 
-template <class Record>
-bool BouncePool::place(const Fit& fit, bool writable, Run* run, const Record& record) {
-  uint32_t index = home_area();
-  for (uint32_t tried = 0; tried < area_count_; ++tried) {
-    Area& area = areas_[index];
-    const std::lock_guard held(area.lock);
-    if (area.used + fit.slots <= area.slots && take(area, fit, writable, run)) {
-      run->slot->slots = static_cast<uint8_t>(fit.slots);
-      record(*run->slot, area);
-      return true;
-    }
-    ++area.full;
-    if (++index == area_count_) index = 0;
-  }
-  return false;
+inline BouncePool::Run BouncePool::take_locked(const Fit& fit, bool writable) {
+  Area& area = home_area();
+  area.lock.lock();
+  // Most often the first half of the segment where something was found or freed last has room.
+  Segment& segment = segments_[area.hint];
+  const uint64_t found = fit.slots <= 64 ? beginnings(~segment.used[0], fit.slots) & fit.begins : 0;
+  if (found == 0) return search(area, fit, writable);
+  const uint64_t bits = (found & (~found + 1)) * ones(fit.slots);   // the lowest of `found`, and those after it
+  segment.used[0] |= bits;
+  if (writable) segment.written[0] |= bits;
+  take(area, fit.slots);
+  return run_at(area, area.hint, static_cast<uint32_t>(std::countr_zero(found)));
 }
 
-void BouncePool::release(const Run& run) {
+inline void BouncePool::release(const Run& run) {
   Segment& segment = segments_[run.segment];
-  in_words(run.begin, run.slot->slots, [&](unsigned word, uint64_t bits) {
-    segment.used[word] &= ~bits;
-    segment.written[word] |= segment.writable[word] & bits;
-    segment.writable[word] &= ~bits;
-  });
-  run.area->used -= run.slot->slots;
-  run.area->hint = run.segment;   // the next one finds these slots while they are in the cache
-  run.slot->state = State::kFree;
+  const unsigned slots = run.slot->slots();
+  in_words(run.begin, slots, [&](unsigned word, uint64_t bits) { segment.used[word] &= ~bits; });
+  run.area->used -= slots;
+  // The next one finds these slots while they are in the cache.
+  if (run.area->hint != run.segment) run.area->hint = run.segment;
+  run.slot->what = 0;
 }
 
-bool BouncePool::locate(Iova iova, Run* run, uint64_t* offset) {
+std::byte* BouncePool::base(const Run& run) const {
+  return places_[run.segment].base + run.begin * kPoolSlotBytes;
+}
+
+inline bool BouncePool::locate(Iova iova, Run* run, uint64_t* offset) {
   const Span* span = by_iova_.data();
   if (by_iova_.size() != 1) {
     const auto next = std::upper_bound(by_iova_.begin(), by_iova_.end(), iova,
@@ -161,85 +171,96 @@ bool BouncePool::locate(Iova iova, Run* run, uint64_t* offset) {
   }
   const uint64_t in_span = iova - span->iova;
   if (in_span >= span->bytes) return false;
-  *run = run_at(span->segment + static_cast<uint32_t>(in_span / kPoolSegmentBytes),
-                static_cast<uint32_t>(in_span % kPoolSegmentBytes / kPoolSlotBytes));
+  const auto segment = span->segment + static_cast<uint32_t>(in_span / kPoolSegmentBytes);
+  const auto begin = static_cast<uint32_t>(in_span % kPoolSegmentBytes / kPoolSlotBytes);
+  *run = run_at(areas_[segments_[segment].area], segment, begin);
   *offset = in_span % kPoolSlotBytes;
   return true;
 }
 
-/// The area must be locked.
-bool BouncePool::is(const Slot& slot, const Mapped& mapped, uint64_t offset) {
-  return slot.state == State::kStreaming && slot.offset == offset && slot.gpa == mapped.request.gpa &&
-         slot.bytes == mapped.request.bytes && slot.direction == mapped.request.direction;
+Result<Mapped> BouncePool::map(const MapRequest& request, Copy copy) {
+  const Gpa gpa = request.gpa;
+  const uint64_t bytes = request.bytes;
+  // A length of 0 is refused here too; after this nothing wraps.
+  if (bytes - 1 >= mapping_bytes_max_ || bytes - 1 > UINT64_MAX - gpa.value) return refuse_map(request);
+  if (gpa <= gpa_last_ && gpa + (bytes - 1) >= gpa_first_ && holds(gpa, bytes)) return refuse_map(request);
+  if (memory_.at(gpa, bytes) == nullptr && !memory_.covers(gpa, bytes)) return refuse_map(request);
+
+  const uint64_t offset = gpa.value & limits_.align_mask & (kPoolSlotBytes - 1);
+  const uint64_t copied = copy == Copy::kYes ? bytes : 0;
+  const Fit fit = fit_for(gpa, bytes);
+  const Run run = take_locked(fit, device_writes(request.direction));
+  if (run.area == nullptr) return refuse_full(bytes);
+  run.slot->gpa = gpa;
+  run.slot->what = Slot::record(bytes, offset, request.direction, State::kStreaming) |
+                   static_cast<uint64_t>(fit.slots) << Slot::kSlotsShift;
+  run.slot->filled = Slot::range(0, copied);
+  ++run.area->maps;
+  if (copied != 0) run.area->bytes_copied += copied;
+  run.area->lock.unlock();
+
+  const uint64_t run_bytes = fit.slots * kPoolSlotBytes;
+  if (copied != 0 || run_bytes != bytes) fill(base(run), run_bytes, offset, request, copied);
+  return Mapped{places_[run.segment].iova + (run.begin * kPoolSlotBytes + offset), request};
 }
 
-Result<Mapped> BouncePool::map(const MapRequest& request, Copy copy) {
-  const uint64_t bytes = request.bytes;
-  if (bytes - 1 >= mapping_bytes_max_ || bytes - 1 > UINT64_MAX - request.gpa.value || holds(request.gpa, bytes)) {
-    return refuse_map(request);
-  }
-  const std::byte* const original = memory_.at(request.gpa, bytes);
-  if (original == nullptr && !memory_.covers(request.gpa, bytes)) return refuse_map(request);
+/// The buffer, if it is to be copied, and zeroes around it.
+[[gnu::noinline]] void BouncePool::fill(std::byte* run, uint64_t run_bytes, uint64_t offset, const MapRequest& request,
+                                        uint64_t copied) const {
+  if (offset != 0) std::memset(run, 0, offset);
+  if (copied != 0) copy_out(request.gpa, {run + offset, copied});
+  const uint64_t end = offset + request.bytes;
+  if (end != run_bytes) std::memset(run + end, 0, run_bytes - end);
+}
 
-  const uint64_t offset = request.gpa.value & limits_.align_mask & (kPoolSlotBytes - 1);
-  const uint64_t copied = copy == Copy::kYes ? bytes : 0;
-  const Fit fit = fit_for(request.gpa, bytes);
-  Run run;
-  const bool placed = place(fit, device_writes(request.direction), &run, [&](Slot& slot, Area& area) {
-    slot.gpa = request.gpa;
-    slot.bytes = static_cast<uint32_t>(bytes);
-    slot.filled_from = 0;
-    slot.filled_to = static_cast<uint32_t>(copied);
-    slot.offset = static_cast<uint16_t>(offset);
-    slot.state = State::kStreaming;
-    slot.direction = request.direction;
-    ++area.maps;
-    area.bytes_copied += copied;
-  });
-  if (!placed) return refuse_full(bytes);
-
-  if (offset != 0) std::memset(run.base, 0, offset);
-  if (copied != 0) {
-    if (original != nullptr) {
-      std::memcpy(run.base + offset, original, bytes);
-    } else {
-      memory_.read(request.gpa, {run.base + offset, bytes});
-    }
-  }
-  if (const uint64_t slack = fit.slots * kPoolSlotBytes - offset - bytes; slack != 0) {
-    std::memset(run.base + offset + bytes, 0, slack);
-  }
-  return Mapped{places_[run.segment].iova + (run.begin * kPoolSlotBytes + offset), request};
+/// Guest memory to the pool, and back. False: it is not RAM (any more).
+inline bool BouncePool::copy_out(Gpa from, std::span<std::byte> to) const {
+  const std::byte* const buffer = memory_.at(from, to.size());
+  if (buffer == nullptr) return memory_.read(from, to);
+  std::memcpy(to.data(), buffer, to.size());
+  return true;
+}
+inline bool BouncePool::copy_back(Gpa to, std::span<const std::byte> from) const {
+  std::byte* const buffer = memory_.at(to, from.size());
+  if (buffer == nullptr) return memory_.write(to, from);
+  std::memcpy(buffer, from.data(), from.size());
+  return true;
 }
 
 Result<void> BouncePool::unmap(const Mapped& mapped, Copy copy) {
   Run run;
   uint64_t offset = 0;
   if (!locate(mapped.iova, &run, &offset)) return refuse_unknown(mapped);
-  Slot& slot = *run.slot;
-  std::unique_lock held(run.area->lock);
-  if (!is(slot, mapped, offset)) {
-    held.unlock();
+  const MapRequest& request = mapped.request;
+  const Slot& slot = *run.slot;
+  run.area->lock.lock();
+  if (!slot.is(Slot::record(request.bytes, offset, request.direction, State::kStreaming)) ||
+      slot.gpa != request.gpa || request.bytes > mapping_bytes_max_) {
+    run.area->lock.unlock();
     return refuse_unknown(mapped);
   }
-  bool written = true;
-  if (copy == Copy::kYes && device_writes(slot.direction) && slot.filled_to != 0) {
-    slot.state = State::kLeaving;
-    held.unlock();
-    const Gpa from = slot.gpa + slot.filled_from;
-    const std::byte* const data = run.base + slot.offset + slot.filled_from;
-    const uint64_t filled = slot.filled_to - slot.filled_from;
-    if (std::byte* const original = memory_.at(from, filled)) {
-      std::memcpy(original, data, filled);
-    } else {
-      written = memory_.write(from, {data, filled});
-    }
-    held.lock();
-    run.area->bytes_copied += filled;
-  }
+  if (copy == Copy::kYes && device_writes(request.direction) && slot.filled_to() != 0) return write_back(run, mapped);
   release(run);
   ++run.area->unmaps;
-  held.unlock();
+  run.area->lock.unlock();
+  return {};
+}
+
+/// The second half of an unmap that copies. The area is locked.
+Result<void> BouncePool::write_back(const Run& run, const Mapped& mapped) {
+  Slot& slot = *run.slot;
+  const uint64_t slots = slot.what >> Slot::kSlotsShift << Slot::kSlotsShift;
+  slot.what = Slot::record(slot.bytes(), slot.offset(), slot.direction(), State::kLeaving) | slots;
+  run.area->lock.unlock();
+  const Gpa from = slot.gpa + slot.filled_from();
+  const std::byte* const data = base(run) + slot.offset() + slot.filled_from();
+  const uint64_t filled = slot.filled_to() - slot.filled_from();
+  const bool written = copy_back(from, {data, filled});
+  run.area->lock.lock();
+  release(run);
+  ++run.area->unmaps;
+  run.area->bytes_copied += filled;
+  run.area->lock.unlock();
   if (written) return {};
   return refuse(ErrorName::kBadArgument,
                 fmt::format("unmapping {:#x}: the buffer of {} bytes at {:#x} is no longer guest RAM, so what the device "
@@ -251,22 +272,24 @@ Result<void> BouncePool::unmap(const Mapped& mapped, Copy copy) {
 Result<void> BouncePool::lock_live(const Mapped& mapped, uint64_t offset, uint64_t bytes, Run* run) {
   uint64_t in_slot = 0;
   if (!locate(mapped.iova, run, &in_slot)) return refuse_unknown(mapped);
+  const MapRequest& request = mapped.request;
   run->area->lock.lock();
-  const bool live = is(*run->slot, mapped, in_slot);
-  if (live && in_range(offset, bytes, run->slot->bytes)) return {};
+  const bool live = run->slot->is(Slot::record(request.bytes, in_slot, request.direction, State::kStreaming)) &&
+                    run->slot->gpa == request.gpa && request.bytes <= mapping_bytes_max_;
+  if (live && in_range(offset, bytes, request.bytes)) return {};
   run->area->lock.unlock();
   if (!live) return refuse_unknown(mapped);
   return refuse(ErrorName::kOutOfRange,
                 fmt::format("syncing {} bytes at offset {} of the mapping at {:#x}: it has {} bytes", bytes, offset,
-                            mapped.iova.value, mapped.request.bytes));
+                            mapped.iova.value, request.bytes));
 }
 
 Result<void> BouncePool::sync_for_cpu(const Mapped& mapped, uint64_t offset, uint64_t bytes) {
   Run run;
   if (auto live = lock_live(mapped, offset, bytes, &run); !live) return live;
   const Slot slot = *run.slot;
-  const bool copies = device_writes(slot.direction) && bytes != 0;
-  const bool filled = offset >= slot.filled_from && offset + bytes <= slot.filled_to;
+  const bool copies = device_writes(slot.direction()) && bytes != 0;
+  const bool filled = offset >= slot.filled_from() && offset + bytes <= slot.filled_to();
   if (copies && filled) run.area->bytes_copied += bytes;
   run.area->lock.unlock();
   if (!copies) return {};
@@ -276,7 +299,7 @@ Result<void> BouncePool::sync_for_cpu(const Mapped& mapped, uint64_t offset, uin
                               "copies and these bytes never were the device's; sync them for the device first",
                               bytes, offset, mapped.iova.value));
   }
-  if (memory_.write(slot.gpa + offset, {run.base + slot.offset + offset, bytes})) return {};
+  if (copy_back(slot.gpa + offset, {base(run) + slot.offset() + offset, bytes})) return {};
   return refuse_vanished(mapped);
 }
 
@@ -285,33 +308,29 @@ Result<void> BouncePool::sync_for_device(const Mapped& mapped, uint64_t offset, 
   if (auto live = lock_live(mapped, offset, bytes, &run); !live) return live;
   // [begin, end) is copied in: for a device that reads, what was asked; and of a mapping without copies, what joins
   // these bytes to those that were filled before, so that what is filled stays one piece.
-  struct Part { uint32_t begin, end; };
+  struct Part { uint64_t begin, end; };
   Part parts[3];
   unsigned count = 0;
-  const auto add = [&](uint32_t begin, uint32_t end) {
+  const auto add = [&](uint64_t begin, uint64_t end) {
     parts[count++] = {begin, end};
     run.area->bytes_copied += end - begin;
   };
   if (bytes != 0) {
-    const auto begin = static_cast<uint32_t>(offset), end = static_cast<uint32_t>(offset + bytes);
     Slot& slot = *run.slot;
-    if (slot.filled_to == 0) slot.filled_from = slot.filled_to = begin;
-    if (device_reads(slot.direction)) add(begin, end);
-    if (begin < slot.filled_from) {
-      add(begin, slot.filled_from);
-      slot.filled_from = begin;
-    }
-    if (end > slot.filled_to) {
-      add(slot.filled_to, end);
-      slot.filled_to = end;
-    }
+    const uint64_t begin = offset, end = offset + bytes;
+    const uint64_t from = slot.filled_to() == 0 ? begin : slot.filled_from();
+    const uint64_t to = slot.filled_to() == 0 ? begin : slot.filled_to();
+    if (device_reads(slot.direction())) add(begin, end);
+    if (begin < from) add(begin, from);
+    if (end > to) add(to, end);
+    slot.filled = Slot::range(std::min(begin, from), std::max(end, to));
   }
   const Slot slot = *run.slot;
   run.area->lock.unlock();
   for (unsigned n = 0; n < count; ++n) {
     const Part& part = parts[n];
-    std::byte* const to = run.base + slot.offset + part.begin;
-    if (!memory_.read(slot.gpa + part.begin, {to, part.end - part.begin})) return refuse_vanished(mapped);
+    std::byte* const to = base(run) + slot.offset() + part.begin;
+    if (!copy_out(slot.gpa + part.begin, {to, part.end - part.begin})) return refuse_vanished(mapped);
   }
   return {};
 }
@@ -324,17 +343,15 @@ Result<Coherent> BouncePool::allocate_coherent(uint64_t bytes) {
                                 bytes, kPoolSegmentBytes));
   }
   const uint64_t whole = round_up(bytes, kPageBytes);
-  const Fit fit{static_cast<unsigned>(whole / kPoolSlotBytes), 1, 0};
-  Run run;
-  const bool placed = place(fit, true, &run, [&](Slot& slot, Area& area) {
-    slot = Slot{};
-    slot.bytes = static_cast<uint32_t>(whole);
-    slot.slots = static_cast<uint8_t>(fit.slots);
-    slot.state = State::kCoherent;
-    ++area.coherent;
-  });
-  if (!placed) return refuse_full(bytes);
-  std::memset(run.base, 0, whole);
+  const Fit fit{static_cast<unsigned>(whole / kPoolSlotBytes), kEvery[1]};
+  const Run run = take_locked(fit, true);
+  if (run.area == nullptr) return refuse_full(bytes);
+  run.slot->gpa = Gpa{};
+  run.slot->what = Slot::record(whole, 0, Direction::kBidirectional, State::kCoherent) |
+                   static_cast<uint64_t>(fit.slots) << Slot::kSlotsShift;
+  ++run.area->coherent;
+  run.area->lock.unlock();
+  std::memset(base(run), 0, whole);
   const Place& segment = places_[run.segment];
   return Coherent{segment.gpa + run.begin * kPoolSlotBytes, segment.iova + run.begin * kPoolSlotBytes, whole};
 }
@@ -345,8 +362,8 @@ Result<void> BouncePool::free_coherent(const Coherent& coherent) {
   if (locate(coherent.iova, &run, &offset)) {
     const std::lock_guard held(run.area->lock);
     const Gpa gpa = places_[run.segment].gpa + run.begin * kPoolSlotBytes;
-    const Slot& slot = *run.slot;
-    if (slot.state == State::kCoherent && offset == 0 && gpa == coherent.gpa && slot.bytes == coherent.bytes) {
+    const uint64_t recorded = Slot::record(coherent.bytes, 0, Direction::kBidirectional, State::kCoherent);
+    if (run.slot->is(recorded) && offset == 0 && gpa == coherent.gpa && coherent.bytes <= kPoolSegmentBytes) {
       release(run);
       return {};
     }
@@ -357,17 +374,27 @@ Result<void> BouncePool::free_coherent(const Coherent& coherent) {
                               coherent.bytes, coherent.iova.value));
 }
 
-bool BouncePool::holds(Gpa gpa, uint64_t bytes) const {
-  if (gpa > gpa_last_ || gpa + (bytes - 1) < gpa_first_) return false;
+[[gnu::noinline]] bool BouncePool::holds(Gpa gpa, uint64_t bytes) const {
   return std::any_of(pieces_.begin(), pieces_.end(), [&](const PoolPiece& piece) {
     return gpa <= piece.gpa + (piece.bytes - 1) && piece.gpa <= gpa + (bytes - 1);
   });
 }
 
+void BouncePool::live_writable(uint32_t segment, uint64_t (&bits)[2]) const {
+  const Slot* const heads = &slots_[segment * kPoolSegmentSlots];
+  for (unsigned begin = 0; begin < kPoolSegmentSlots;) {
+    const Slot& head = heads[begin];
+    if (head.state() != State::kFree && device_writes(head.direction())) {
+      in_words(begin, head.slots(), [&](unsigned word, uint64_t run) { bits[word] |= run; });
+    }
+    begin += std::max(head.slots(), 1u);
+  }
+}
+
 // Sentences are made apart from the paths above, which stay short.
 
 [[gnu::noinline, gnu::cold]] tl::unexpected<Error> BouncePool::refuse(ErrorName name, std::string sentence) {
-  Area& area = areas_[home_area()];
+  Area& area = home_area();
   const std::lock_guard held(area.lock);
   ++area.refusals;
   return tl::unexpected<Error>(Error{name, io_return::kSuccess, std::move(sentence)});

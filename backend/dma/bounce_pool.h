@@ -105,24 +105,37 @@ class BouncePool {
   void inspect(InspectNode& node) const;
 
  private:
+  // On the path of a map every store counts: the next lock waits until all of them are done. So there are few.
   struct alignas(64) Segment {
-    // A bit for each slot. Kept together: an allocation touches this line and its first slot's.
+    // A bit for each slot.
     uint64_t used[2] = {};
-    uint64_t writable[2] = {};   ///< in a live run that the device may write
-    uint64_t written[2] = {};    ///< was, since the last collect_written()
+    uint64_t written[2] = {};    ///< in a run that the device may write, live now or since the last collect_written()
     uint32_t area = 0;
     bool usable = true;          ///< below the device's address_max
   };
   enum class State : uint8_t { kFree, kStreaming, kLeaving, kCoherent };
-  /// What a run is, in its first slot. The others stay kFree.
+  /// What a run is, in its first slot. The others stay free. `what` is one word, so that it is stored and compared at
+  /// once: bytes (32 bits), where the buffer begins in the slot (16), direction (4), state (4), slots (8).
   struct alignas(32) Slot {
     Gpa gpa;                     ///< the buffer
-    uint32_t bytes = 0;
-    uint32_t filled_from = 0, filled_to = 0;   ///< of the buffer: what of it was copied in, so may be copied out
-    uint16_t offset = 0;         ///< where the buffer begins in the slot
-    uint8_t slots = 0;
-    State state = State::kFree;
-    Direction direction = Direction::kBidirectional;
+    uint64_t what = 0;
+    uint64_t filled = 0;         ///< of the buffer, what was copied in, so may be copied out: from (32 bits), to (32)
+
+    static constexpr uint64_t kSlotsShift = 56;
+    static constexpr uint64_t record(uint64_t bytes, uint64_t offset, Direction direction, State state) {
+      return bytes | offset << 32 | (static_cast<uint64_t>(direction) & 0xf) << 48 | static_cast<uint64_t>(state) << 52;
+    }
+    static constexpr uint64_t range(uint64_t from, uint64_t to) { return from | to << 32; }
+
+    uint64_t bytes() const { return what & UINT32_MAX; }
+    uint64_t offset() const { return what >> 32 & 0xffff; }
+    Direction direction() const { return static_cast<Direction>(what >> 48 & 0xf); }
+    State state() const { return static_cast<State>(what >> 52 & 0xf); }
+    unsigned slots() const { return static_cast<unsigned>(what >> kSlotsShift); }
+    uint64_t filled_from() const { return filled & UINT32_MAX; }
+    uint64_t filled_to() const { return filled >> 32; }
+    /// This record, apart from its number of slots.
+    bool is(uint64_t recorded) const { return (what ^ recorded) << 8 == 0; }
   };
   struct Place { Gpa gpa; Iova iova; std::byte* base = nullptr; };
   struct alignas(128) Area {     // two lines: the processor fetches them in pairs
@@ -132,31 +145,37 @@ class BouncePool {
     uint64_t slots = 0, used = 0, used_peak = 0;
     uint64_t full = 0, maps = 0, unmaps = 0, coherent = 0, bytes_copied = 0, refusals = 0;
   };
-  struct Fit { unsigned slots; unsigned stride_log2; unsigned phase; };
+  struct Fit { unsigned slots; uint64_t begins; };   ///< begins: where a run may, in each half of a segment
   /// A run, by its first slot.
   struct Run {
     uint32_t segment = 0, begin = 0;                  ///< begin: in the segment
     Area* area = nullptr;
     Slot* slot = nullptr;
-    std::byte* base = nullptr;
   };
-  Run run_at(uint32_t segment, uint32_t begin);
 
   BouncePool(const GuestMemory& memory, std::span<const PoolPiece> pieces, const DeviceLimits& limits, uint32_t areas);
   static Result<void> check(std::span<const PoolPiece> pieces, const DeviceLimits& limits, uint32_t areas);
   void lay_out();
 
   Fit fit_for(Gpa gpa, uint64_t bytes) const;
-  uint32_t home_area();
+  Area& home_area();
   uint32_t number_of_this_thread();
-  bool take(Area& area, const Fit& fit, bool writable, Run* run);
-  /// Takes a run in the first area that has one and lets `record` fill its slot while nobody else sees it.
-  template <class Record>
-  bool place(const Fit& fit, bool writable, Run* run, const Record& record);
+  Run run_at(Area& area, uint32_t segment, uint32_t begin);
+  std::byte* base(const Run& run) const;
+  static void take(Area& area, unsigned slots);
+  /// Takes a run in the first area that has one, else is without area. Its area is locked then: the caller records
+  /// what the run is, and unlocks.
+  Run take_locked(const Fit& fit, bool writable);
+  Run search(Area& home, const Fit& fit, bool writable);
+  void fill(std::byte* run, uint64_t run_bytes, uint64_t offset, const MapRequest& request, uint64_t copied) const;
+  bool copy_out(Gpa from, std::span<std::byte> to) const;
+  bool copy_back(Gpa to, std::span<const std::byte> from) const;
   void release(const Run& run);
+  Result<void> write_back(const Run& run, const Mapped& mapped);
+  /// What device-writable live runs of a segment cover. Its area is locked.
+  void live_writable(uint32_t segment, uint64_t (&bits)[2]) const;
   /// The run that would begin in the slot at `iova`, and how far into that slot `iova` is. Nothing is locked.
   bool locate(Iova iova, Run* run, uint64_t* offset);
-  static bool is(const Slot& slot, const Mapped& mapped, uint64_t offset);
   bool holds(Gpa gpa, uint64_t bytes) const;
   Result<void> lock_live(const Mapped& mapped, uint64_t offset, uint64_t bytes, Run* run);
 

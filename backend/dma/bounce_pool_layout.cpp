@@ -158,12 +158,10 @@ void BouncePool::reset() {
     for (uint32_t s = area.first; s < area.first + area.count; ++s) {
       Segment& segment = segments_[s];
       for (unsigned w = 0; w < 2; ++w) {
-        segment.used[w] = segment.usable ? 0 : ~uint64_t{0};
-        segment.written[w] |= segment.writable[w];   // what the device wrote until now is still to be told
-        segment.writable[w] = 0;
+        segment.used[w] = segment.usable ? 0 : ~uint64_t{0};   // what was written until now is still to be told
       }
       const auto head = slots_.begin() + static_cast<std::ptrdiff_t>(s * kPoolSegmentSlots);
-      for (auto slot = head; slot != head + kPoolSegmentSlots; ++slot) slot->state = State::kFree;
+      for (auto slot = head; slot != head + kPoolSegmentSlots; ++slot) slot->what = 0;
     }
   }
 }
@@ -187,6 +185,8 @@ void BouncePool::collect_written(Gpa from, uint64_t bytes, uint64_t page_bytes, 
     Segment& segment = segments_[s];
     {
       const std::lock_guard held(areas_[segment.area].lock);
+      uint64_t live[2] = {};
+      live_writable(s, live);
       for (unsigned w = 0; w < 2; ++w) {
         // Only slots inside the query are told, so only those are forgotten.
         uint64_t asked = ~uint64_t{0};
@@ -198,8 +198,8 @@ void BouncePool::collect_written(Gpa from, uint64_t bytes, uint64_t page_bytes, 
             if (slot >= from && slot <= last) asked |= uint64_t{1} << b;
           }
         }
-        touched[w] = (segment.writable[w] | segment.written[w]) & asked;
-        segment.written[w] &= ~asked;
+        touched[w] = segment.written[w] & asked;
+        segment.written[w] &= ~asked | live[w];
       }
     }
     for (unsigned w = 0; w < 2; ++w) {

@@ -7,6 +7,11 @@
 #include <fmt/format.h>
 
 namespace dartboard::backend::dma {
+namespace {
+
+constexpr size_t kWalkedRangesMax = 8;
+
+}  // namespace
 
 Result<void> GuestMemory::add(const RamRange& range) {
   if (range.bytes == 0 || range.base == nullptr || range.bytes - 1 > UINT64_MAX - range.gpa.value) {
@@ -25,6 +30,7 @@ Result<void> GuestMemory::add(const RamRange& range) {
                             range.bytes, range.gpa.value, other.bytes, other.gpa.value));
   }
   ranges_.insert(next, range);
+  many_ = ranges_.size() > kWalkedRangesMax;
   return {};
 }
 
@@ -34,6 +40,7 @@ Result<void> GuestMemory::remove(Gpa gpa) {
     return fail(ErrorName::kNotFound, fmt::format("no guest RAM begins at {:#x}", gpa.value));
   }
   ranges_.erase(at);
+  many_ = ranges_.size() > kWalkedRangesMax;
   return {};
 }
 

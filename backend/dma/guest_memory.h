@@ -44,7 +44,7 @@ class GuestMemory {
  private:
   /// On the path of every mapping. A guest has a handful of ranges, which a walk finds sooner than a search does.
   const RamRange* find(Gpa gpa) const {
-    if (ranges_.size() > kWalkedRangesMax) return search(gpa);
+    if (many_) return search(gpa);
     for (const RamRange& range : ranges_) {
       if (gpa - range.gpa < range.bytes) return &range;
     }
@@ -52,9 +52,9 @@ class GuestMemory {
   }
   const RamRange* search(Gpa gpa) const;
 
-  static constexpr size_t kWalkedRangesMax = 8;
 
   std::vector<RamRange> ranges_;
+  bool many_ = false;   ///< so many that a search is quicker
 };
 
 }  // namespace dartboard::backend::dma
