@@ -1,7 +1,7 @@
 // backend/dma/bounce_pool.cpp - finding, filling and giving back runs. What is done once is in bounce_pool_layout.cpp.
 //
-// Under an area's lock there are only bits and a slot's record; bytes are copied outside. So a run that is being
-// written back is neither live (a second unmap finds nothing) nor free (nobody gets it) until the copy is done.
+// Under an area's lock there are bits, a slot's record, and at most a page that is copied back; more is copied outside.
+// A run that is being written back is neither live (a second unmap finds nothing) nor free (nobody gets it) until then.
 #include "backend/dma/bounce_pool.h"
 
 #include <algorithm>
@@ -246,17 +246,20 @@ Result<void> BouncePool::unmap(const Mapped& mapped, Copy copy) {
   return {};
 }
 
-/// The second half of an unmap that copies. The area is locked.
+/// The second half of an unmap that copies. The area is locked, and stays so for a page: to lock again would cost more.
 Result<void> BouncePool::write_back(const Run& run, const Mapped& mapped) {
   Slot& slot = *run.slot;
-  const uint64_t slots = slot.what >> Slot::kSlotsShift << Slot::kSlotsShift;
-  slot.what = Slot::record(slot.bytes(), slot.offset(), slot.direction(), State::kLeaving) | slots;
-  run.area->lock.unlock();
+  const bool apart = mapped.request.bytes > kPageBytes;
+  if (apart) {
+    const uint64_t slots = slot.what >> Slot::kSlotsShift << Slot::kSlotsShift;
+    slot.what = Slot::record(slot.bytes(), slot.offset(), slot.direction(), State::kLeaving) | slots;
+    run.area->lock.unlock();
+  }
   const Gpa from = slot.gpa + slot.filled_from();
   const std::byte* const data = base(run) + slot.offset() + slot.filled_from();
   const uint64_t filled = slot.filled_to() - slot.filled_from();
   const bool written = copy_back(from, {data, filled});
-  run.area->lock.lock();
+  if (apart) run.area->lock.lock();
   release(run);
   ++run.area->unmaps;
   run.area->bytes_copied += filled;
