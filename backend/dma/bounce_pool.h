@@ -55,7 +55,6 @@ struct PoolUse {
   uint64_t bytes = 0;          ///< what can be handed out: without what lies above the device's mask
   uint64_t used_bytes = 0;     ///< whole slots
   uint64_t used_bytes_peak = 0;   ///< the sum of the areas' peaks: exact with one area, else never too small
-  uint64_t largest_free_bytes = 0;
   uint64_t maps = 0, unmaps = 0, coherent_allocations = 0, bytes_copied = 0;
   uint64_t refusals = 0;       ///< requests that failed, for any reason
   std::vector<PoolAreaUse> areas;
@@ -102,6 +101,8 @@ class BouncePool {
   void reset();
 
   PoolUse use() const;
+  /// Of one run that is free; looks at every slot.
+  uint64_t largest_free_bytes() const;
   void inspect(InspectNode& node) const;
 
  private:

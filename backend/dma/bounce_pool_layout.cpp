@@ -214,7 +214,6 @@ void BouncePool::collect_written(Gpa from, uint64_t bytes, uint64_t page_bytes, 
 
 PoolUse BouncePool::use() const {
   PoolUse use;
-  uint64_t longest = 0;
   for (uint32_t n = 0; n < area_count_; ++n) {
     const Area& area = areas_[n];
     const std::lock_guard held(area.lock);
@@ -228,22 +227,27 @@ PoolUse BouncePool::use() const {
     use.coherent_allocations += area.coherent;
     use.bytes_copied += area.bytes_copied;
     use.refusals += area.refusals;
-    for (uint32_t s = area.first; s < area.first + area.count; ++s) {
-      uint64_t run = 0;
-      for (unsigned slot = 0; slot < kPoolSegmentSlots; ++slot) {
-        run = (segments_[s].used[slot / 64] >> slot % 64 & 1) != 0 ? 0 : run + 1;
-        longest = std::max(longest, run);
-      }
+  }
+  return use;
+}
+
+uint64_t BouncePool::largest_free_bytes() const {
+  uint64_t longest = 0;
+  for (uint32_t s = 0; s < segments_.size(); ++s) {
+    const std::lock_guard held(areas_[segments_[s].area].lock);
+    uint64_t run = 0;
+    for (unsigned slot = 0; slot < kPoolSegmentSlots; ++slot) {
+      run = (segments_[s].used[slot / 64] >> slot % 64 & 1) != 0 ? 0 : run + 1;
+      longest = std::max(longest, run);
     }
   }
-  use.largest_free_bytes = longest * kPoolSlotBytes;
-  return use;
+  return longest * kPoolSlotBytes;
 }
 
 void BouncePool::inspect(InspectNode& node) const {
   const PoolUse now = use();
   node.child("used", fmt::format("{} of {} bytes", now.used_bytes, now.bytes),
-             fmt::format("peak {}, largest free run {}", now.used_bytes_peak, now.largest_free_bytes));
+             fmt::format("peak {}, largest free run {}", now.used_bytes_peak, largest_free_bytes()));
   node.child("largest mapping", fmt::format("{} bytes", mapping_bytes_max_),
              fmt::format("a segment without what the alignment mask {:#x} takes", limits_.align_mask));
   node.child("refusals", fmt::format("{}", now.refusals));
