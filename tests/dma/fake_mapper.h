@@ -18,7 +18,7 @@
 
 namespace dartboard::backend::dma {
 
-class FakeMapper final : public Mapper {
+class FakeMapper : public Mapper {
  public:
   struct Entry {
     std::byte* base = nullptr;
