@@ -133,7 +133,7 @@ inline void BouncePool::take(Area& area, unsigned slots) {
   return {};
 }
 
-inline BouncePool::Run BouncePool::take_locked(const Fit& fit, bool writable) {
+[[gnu::always_inline]] inline BouncePool::Run BouncePool::take_locked(const Fit& fit, bool writable) {
   Area& area = home_area();
   area.lock.lock();
   // Most often the first half of the segment where something was found or freed last has room.
@@ -184,7 +184,8 @@ Result<Mapped> BouncePool::map(const MapRequest& request, Copy copy) {
   // A length of 0 is refused here too; after this nothing wraps.
   if (bytes - 1 >= mapping_bytes_max_ || bytes - 1 > UINT64_MAX - gpa.value) return refuse_map(request);
   if (gpa <= gpa_last_ && gpa + (bytes - 1) >= gpa_first_ && holds(gpa, bytes)) return refuse_map(request);
-  if (memory_.at(gpa, bytes) == nullptr && !memory_.covers(gpa, bytes)) return refuse_map(request);
+  const std::byte* const buffer = memory_.at(gpa, bytes);
+  if (buffer == nullptr && !memory_.covers(gpa, bytes)) return refuse_map(request);
 
   const uint64_t offset = gpa.value & limits_.align_mask & (kPoolSlotBytes - 1);
   const uint64_t copied = copy == Copy::kYes ? bytes : 0;
@@ -199,18 +200,19 @@ Result<Mapped> BouncePool::map(const MapRequest& request, Copy copy) {
   if (copied != 0) run.area->bytes_copied += copied;
   run.area->lock.unlock();
 
-  const uint64_t run_bytes = fit.slots * kPoolSlotBytes;
-  if (copied != 0 || run_bytes != bytes) fill(base(run), run_bytes, offset, request, copied);
+  std::byte* const slot = base(run);
+  if (copied != 0) {
+    if (buffer != nullptr) {
+      std::memcpy(slot + offset, buffer, bytes);
+    } else {
+      memory_.read(gpa, {slot + offset, bytes});
+    }
+  }
+  if (const uint64_t run_bytes = fit.slots * kPoolSlotBytes; run_bytes != bytes) {   // the slack
+    std::memset(slot, 0, offset);
+    std::memset(slot + offset + bytes, 0, run_bytes - offset - bytes);
+  }
   return Mapped{places_[run.segment].iova + (run.begin * kPoolSlotBytes + offset), request};
-}
-
-/// The buffer, if it is to be copied, and zeroes around it.
-[[gnu::noinline]] void BouncePool::fill(std::byte* run, uint64_t run_bytes, uint64_t offset, const MapRequest& request,
-                                        uint64_t copied) const {
-  if (offset != 0) std::memset(run, 0, offset);
-  if (copied != 0) copy_out(request.gpa, {run + offset, copied});
-  const uint64_t end = offset + request.bytes;
-  if (end != run_bytes) std::memset(run + end, 0, run_bytes - end);
 }
 
 /// Guest memory to the pool, and back. False: it is not RAM (any more).

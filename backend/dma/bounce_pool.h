@@ -168,7 +168,6 @@ class BouncePool {
   /// what the run is, and unlocks.
   Run take_locked(const Fit& fit, bool writable);
   Run search(Area& home, const Fit& fit, bool writable);
-  void fill(std::byte* run, uint64_t run_bytes, uint64_t offset, const MapRequest& request, uint64_t copied) const;
   bool copy_out(Gpa from, std::span<std::byte> to) const;
   bool copy_back(Gpa to, std::span<const std::byte> from) const;
   void release(const Run& run);
