@@ -30,6 +30,8 @@ class GuestMemory {
   /// Copies out of or into guest memory, across neighbouring ranges. False, and nothing written, if a byte is not RAM.
   bool read(Gpa gpa, std::span<std::byte> data) const;
   bool write(Gpa gpa, std::span<const std::byte> data) const;
+  /// Whether every byte of [gpa, gpa+bytes) is RAM, in one range or in neighbouring ones.
+  bool covers(Gpa gpa, uint64_t bytes) const;
 
   /// By ascending address.
   std::span<const RamRange> ranges() const { return ranges_; }
@@ -37,7 +39,6 @@ class GuestMemory {
 
  private:
   const RamRange* find(Gpa gpa) const;
-  bool covers(Gpa gpa, uint64_t bytes) const;
 
   std::vector<RamRange> ranges_;
 };
