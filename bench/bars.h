@@ -16,12 +16,13 @@ enum class Figure {
   kTimeRatioAtMost,     ///< time(subject) / time(baseline) <= bar
   kSpeedRatioAtLeast,   ///< time(baseline) / time(subject) >= bar
   kItemsPerSecondAtLeast,
+  kEntriesAtMost,       ///< the benchmark's counter "entries": a figure that does not depend on the machine
 };
 
 struct Bar {
   std::string what;
   std::string subject;    ///< benchmark name
-  std::string baseline;   ///< benchmark name; empty for rates
+  std::string baseline;   ///< benchmark name; empty for rates and counts
   Figure figure;
   double bar;
 };
@@ -38,6 +39,7 @@ class BarReporter final : public benchmark::ConsoleReporter {
   struct Median {
     double seconds = 0;   ///< per iteration
     double items_per_second = 0;
+    double entries = 0;
   };
   std::map<std::string, Median> medians_;
 };

@@ -42,6 +42,10 @@ int main(int argc, char** argv) {
        Figure::kSpeedRatioAtLeast, 0.4},
       {"register + unregister, 60,000 regions live / 100 live", "register_unregister/60000", "register_unregister/100",
        Figure::kTimeRatioAtMost, 1.5},
+      {"companion, batch of 256 neighbouring maps / one at a time, speed per entry", "companion_batch", "companion_single",
+       Figure::kSpeedRatioAtLeast, 3},
+      {"windows, DART entries of 60,000 random 4 KiB maps in 1 GiB", "windows_random_maps", "", Figure::kEntriesAtMost, 4096},
+      {"windows, map + unmap of a hit / of a miss", "windows_hit", "windows_miss", Figure::kTimeRatioAtMost, 0.1},
       {"run of 64 operations + reset() to power-on", "run_and_reset", "", Figure::kItemsPerSecondAtLeast, 10'000},
       {"AMD session replay, parsing apart, requests", "replay_amd_session/manual_time", "", Figure::kItemsPerSecondAtLeast, 300'000},
   };
