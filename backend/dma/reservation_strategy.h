@@ -72,6 +72,7 @@ class ReservationStrategy : public Strategy {
   Result<void> check_reach(Iova iova, const MapRequest& request) const;
   Result<Index> reserve(const MapRequest& request);
   Result<Index> reserve_anew(const MapRequest& request, Index fresh);
+  void follow_memory();
   Result<void> ask_host(Index index);
   Result<void> release(Index reservation);
   void record(const Mapped& mapped, Index reservation);
@@ -99,6 +100,7 @@ class ReservationStrategy : public Strategy {
   LiveTable live_;
   std::map<uint64_t, CoherentUse> coherent_;   ///< guest address -> what is there
   DirtyLog log_;                               ///< of mappings that are over
+  std::vector<RamRange> followed_;             ///< by the log
   std::vector<Index> batch_;                   ///< kept for their memory
   std::vector<CompanionEntry> entries_;
   std::vector<Gpa> ids_;
