@@ -129,6 +129,19 @@ TEST(CompanionHostile, TheSameKeyInTheNextBatchIsRefusedAndChangesNothing) {
   EXPECT_THAT(rig.unmap({first[0].id}), testing::ElementsAre(0u));
 }
 
+TEST(CompanionHostile, ALiveEntryAmongNeighboursIsLeftOutOfTheirs) {
+  CompanionRig rig;
+  const auto live = rig.map({{rig.ram(4096), 4096}});
+  const auto answers = rig.map({{rig.ram(0), 4096}, {rig.ram(4096), 4096}, {rig.ram(8192), 4096}});
+  EXPECT_EQ(answers[0].status, 0u);
+  EXPECT_EQ(answers[1].status, 1u);
+  EXPECT_EQ(answers[2].status, 0u);
+  EXPECT_EQ(rig.mapper.entries.size(), 3u);
+  EXPECT_EQ(rig.device.live(), 3u);
+  EXPECT_THAT(rig.unmap({live[0].id, answers[0].id, answers[2].id}), testing::ElementsAre(0u, 0u, 0u));
+  EXPECT_TRUE(rig.mapper.empty());
+}
+
 TEST(CompanionHostile, UnmapsOfWhatIsNotThere) {
   CompanionRig rig;
   const auto answers = rig.map({{rig.ram(0), kPage}});
