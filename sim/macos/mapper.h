@@ -34,6 +34,7 @@ struct MapperConfig {
   uint64_t map_ns = 0;                        ///< simulated time of one map or unmap
   bool refuse_unaligned = false;              ///< memory that does not start at a DART page is kNotAligned
   bool segment_per_page = false;              ///< every prepared command gets one segment a page, not one in all
+  bool caller_places = false;                 ///< who maps may say where (Linux vfio); a Mac always chooses itself
 };
 
 struct MapperStats {
