@@ -92,6 +92,8 @@ class Mapper {
   /// Policy kAsRecorded: where the next maps must go, in order; each map takes one. A map with no or an impossible
   /// placement fails with kNoSpace, and last_refusal() says why.
   void expect_placement(Iova iova);
+  /// Placements that no map took are void.
+  void forget_placements();
   /// A sentence about the last refusal of any kind; empty after reset().
   const std::string& last_refusal() const;
 
