@@ -7,6 +7,11 @@
 #include <fmt/format.h>
 
 namespace dartboard::backend::dma {
+namespace {
+
+constexpr size_t kWalkedRangesMax = 8;
+
+}  // namespace
 
 Result<void> GuestMemory::add(const RamRange& range) {
   if (range.bytes == 0 || range.base == nullptr || range.bytes - 1 > UINT64_MAX - range.gpa.value) {
@@ -25,6 +30,7 @@ Result<void> GuestMemory::add(const RamRange& range) {
                             range.bytes, range.gpa.value, other.bytes, other.gpa.value));
   }
   ranges_.insert(next, range);
+  many_ = ranges_.size() > kWalkedRangesMax;
   return {};
 }
 
@@ -34,21 +40,16 @@ Result<void> GuestMemory::remove(Gpa gpa) {
     return fail(ErrorName::kNotFound, fmt::format("no guest RAM begins at {:#x}", gpa.value));
   }
   ranges_.erase(at);
+  many_ = ranges_.size() > kWalkedRangesMax;
   return {};
 }
 
-const RamRange* GuestMemory::find(Gpa gpa) const {
+const RamRange* GuestMemory::search(Gpa gpa) const {
   const auto next = std::upper_bound(ranges_.begin(), ranges_.end(), gpa,
                                      [](Gpa g, const RamRange& r) { return g < r.gpa; });
   if (next == ranges_.begin()) return nullptr;
   const RamRange& range = *std::prev(next);
   return gpa - range.gpa < range.bytes ? &range : nullptr;
-}
-
-std::byte* GuestMemory::at(Gpa gpa, uint64_t bytes) const {
-  const RamRange* range = find(gpa);
-  if (range == nullptr || bytes > range->bytes - (gpa - range->gpa)) return nullptr;
-  return range->base + (gpa - range->gpa);
 }
 
 bool GuestMemory::covers(Gpa gpa, uint64_t bytes) const {

@@ -25,21 +25,36 @@ class GuestMemory {
   Result<void> remove(Gpa gpa);
 
   /// Where [gpa, gpa+bytes) lies in this process; null if any byte of it is not in one and the same range.
-  std::byte* at(Gpa gpa, uint64_t bytes) const;
+  std::byte* at(Gpa gpa, uint64_t bytes) const {
+    const RamRange* range = find(gpa);
+    if (range == nullptr || bytes > range->bytes - (gpa - range->gpa)) return nullptr;
+    return range->base + (gpa - range->gpa);
+  }
 
   /// Copies out of or into guest memory, across neighbouring ranges. False, and nothing written, if a byte is not RAM.
   bool read(Gpa gpa, std::span<std::byte> data) const;
   bool write(Gpa gpa, std::span<const std::byte> data) const;
+  /// Whether every byte of [gpa, gpa+bytes) is RAM, in one range or in neighbouring ones.
+  bool covers(Gpa gpa, uint64_t bytes) const;
 
   /// By ascending address.
   std::span<const RamRange> ranges() const { return ranges_; }
   uint64_t bytes() const;
 
  private:
-  const RamRange* find(Gpa gpa) const;
-  bool covers(Gpa gpa, uint64_t bytes) const;
+  /// On the path of every mapping. A guest has a handful of ranges, which a walk finds sooner than a search does.
+  const RamRange* find(Gpa gpa) const {
+    if (many_) return search(gpa);
+    for (const RamRange& range : ranges_) {
+      if (gpa - range.gpa < range.bytes) return &range;
+    }
+    return nullptr;
+  }
+  const RamRange* search(Gpa gpa) const;
+
 
   std::vector<RamRange> ranges_;
+  bool many_ = false;   ///< so many that a search is quicker
 };
 
 }  // namespace dartboard::backend::dma
