@@ -18,13 +18,13 @@
 namespace dartboard::backend {
 
 struct PassthroughDevice::Impl final : ConfigEvents {
-  Impl(std::unique_ptr<dext::Client> opened, const Budget& budget)
+  Impl(std::unique_ptr<dext::Client> opened, const Budget& budget, std::shared_ptr<HostBudget> host)
       : client(std::move(opened)),
         config(*client, *this),
         interrupts(*client),
         msix(interrupts),
         bars(*client, msix, gone),
-        dma(*client, budget) {}
+        dma(*client, budget, std::move(host)) {}
 
   Result<void> open();
   Result<void> reset(bool keep_sinks);
@@ -139,11 +139,12 @@ PassthroughDevice::~PassthroughDevice() {
 }
 
 Result<std::unique_ptr<PassthroughDevice>> PassthroughDevice::open(std::unique_ptr<dext::Client> client,
-                                                                   const Budget& budget) {
+                                                                   const Budget& budget,
+                                                                   std::shared_ptr<HostBudget> host) {
   if (!client) return fail(ErrorName::kBadArgument, "opening the device: no client was given");
   if (auto checked = DmaAccount::check(budget); !checked) return tl::unexpected(checked.error());
   std::unique_ptr<PassthroughDevice> device(new PassthroughDevice());
-  device->impl_ = std::make_unique<Impl>(std::move(client), budget);
+  device->impl_ = std::make_unique<Impl>(std::move(client), budget, std::move(host));
   if (auto opened = device->impl_->open(); !opened) return tl::unexpected(opened.error());
   return device;
 }

@@ -61,10 +61,14 @@ struct BudgetUse { uint64_t bytes = 0, bytes_peak = 0, mappings = 0, mappings_pe
 
 struct DmaMapping { uint64_t key = 0; Iova iova; uint64_t size = 0; };
 
+class HostBudget;   // backend/dma/host_budget.h
+
 class PassthroughDevice {
  public:
-  /// Claims the device and reads what it is. The client stays with the device.
-  static Result<std::unique_ptr<PassthroughDevice>> open(std::unique_ptr<dext::Client> client, const Budget& budget);
+  /// Claims the device and reads what it is. The client stays with the device. `host`, if given, is the budget that all
+  /// devices of this host share; `budget` is this device's own.
+  static Result<std::unique_ptr<PassthroughDevice>> open(std::unique_ptr<dext::Client> client, const Budget& budget,
+                                                         std::shared_ptr<HostBudget> host = nullptr);
   ~PassthroughDevice();   ///< quiesces the device (bus master off), unmaps, closes
 
   const DeviceInfo& info() const;

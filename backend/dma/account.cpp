@@ -43,29 +43,50 @@ uint64_t DmaAccount::pages_bytes(uint64_t base, uint64_t size) const {
   return round_up(in_page + size, budget_.page_bytes);
 }
 
+namespace {
+
+// Words only when there is something to say: this is on the path of every map.
+std::string wanted_text(uint64_t bytes, std::optional<uint64_t> key) {
+  return key ? compiled_text(FMT_COMPILE("mapping key {:#x}"), *key) : fmt::format("DMA buffer of {}", bytes_text(bytes));
+}
+
+}  // namespace
+
+tl::unexpected<Error> DmaAccount::refuse_bytes(bool host, uint64_t used, uint64_t wanted, std::optional<uint64_t> key) {
+  ++use_.refusals;
+  return fail(ErrorName::kBudgetBytes,
+              fmt::format("{}: the {} byte budget is {}, {} are mapped and {} more are needed (whole pages of {}); unmap "
+                          "something {}",
+                          wanted_text(wanted, key), host ? "host's" : "device's",
+                          bytes_text(host ? host_->budget().bytes_max : budget_.bytes_max), bytes_text(used),
+                          bytes_text(wanted), bytes_text(budget_.page_bytes),
+                          host ? "of one of the devices" : "or give the guest a smaller pool"));
+}
+
+tl::unexpected<Error> DmaAccount::refuse_mappings(bool host, uint64_t used, std::optional<uint64_t> key) {
+  ++use_.refusals;
+  return fail(ErrorName::kBudgetMappings,
+              fmt::format("{}: the {} mapping budget is {}, {} are mapped and 1 more is needed; unmap something{} or map "
+                          "larger ranges",
+                          wanted_text(0, key), host ? "host's" : "device's",
+                          host ? host_->budget().mappings_max : budget_.mappings_max, used,
+                          host ? " of one of the devices" : ""));
+}
+
 Result<void> DmaAccount::reserve(uint64_t bytes, uint64_t released_bytes, uint64_t released_mappings,
                                  std::optional<uint64_t> key) {
   const uint64_t used_bytes = use_.bytes - released_bytes, used_mappings = use_.mappings - released_mappings;
-  // Words only when there is something to say: this is on the path of every map.
-  const auto what = [&] {
-    return key ? compiled_text(FMT_COMPILE("mapping key {:#x}"), *key)
-               : fmt::format("DMA buffer of {}", bytes_text(bytes));
-  };
   if (bytes > budget_.bytes_max || used_bytes > budget_.bytes_max - bytes) {
-    ++use_.refusals;
-    return fail(
-        ErrorName::kBudgetBytes,
-        fmt::format("{}: the byte budget is {}, {} are mapped and {} more are needed (whole pages of {}); unmap "
-                    "something or give the guest a smaller pool",
-                    what(), bytes_text(budget_.bytes_max), bytes_text(used_bytes), bytes_text(bytes),
-                    bytes_text(budget_.page_bytes)));
+    return refuse_bytes(false, used_bytes, bytes, key);
   }
-  if (used_mappings >= budget_.mappings_max) {
-    ++use_.refusals;
-    return fail(ErrorName::kBudgetMappings,
-                fmt::format("{}: the mapping budget is {}, {} are mapped and 1 more is needed; unmap something or map "
-                            "larger ranges",
-                            what(), budget_.mappings_max, used_mappings));
+  if (used_mappings >= budget_.mappings_max) return refuse_mappings(false, used_mappings, key);
+  if (host_ != nullptr) {
+    switch (host_->exchange({bytes, 1}, {released_bytes, released_mappings})) {
+      case HostBudget::Answer::kTaken: break;
+      case HostBudget::Answer::kBytes: return refuse_bytes(true, host_->use().bytes - released_bytes, bytes, key);
+      case HostBudget::Answer::kMappings:
+        return refuse_mappings(true, host_->use().mappings - released_mappings, key);
+    }
   }
   use_.bytes = used_bytes + bytes;
   use_.mappings = used_mappings + 1;
@@ -75,6 +96,7 @@ Result<void> DmaAccount::reserve(uint64_t bytes, uint64_t released_bytes, uint64
 void DmaAccount::give_back(uint64_t bytes) {
   use_.bytes -= bytes;
   use_.mappings -= 1;
+  if (host_ != nullptr) host_->give_back({bytes, 1});
 }
 
 Result<DmaMapping> DmaAccount::map(uint64_t key, void* base, uint64_t size) {
@@ -131,14 +153,17 @@ Result<dext::DmaBuffer> DmaAccount::allocate_buffer(uint64_t size, uint64_t alig
                             size, alignment));
   }
   const uint64_t bytes = pages_bytes(0, size);
-  const BudgetUse before = use_;
   const auto reserved = reserve(bytes, buffer_bytes_.value_or(0), buffer_bytes_ ? 1 : 0, std::nullopt);
   if (!reserved) return tl::unexpected(reserved.error());
   if (buffer_bytes_) {
     // The dext would free the old one itself; doing it first says which of the two calls failed.
     const auto freed = client_.free_dma_buffer();
     if (!freed) {
-      use_ = before;
+      // The old one is there still.
+      give_back(bytes);
+      use_.bytes += *buffer_bytes_;
+      use_.mappings += 1;
+      if (host_ != nullptr) host_->count({*buffer_bytes_, 1});
       return tl::unexpected(because("freeing the DMA buffer that is to be replaced", freed.error()));
     }
     buffer_bytes_.reset();
@@ -173,6 +198,7 @@ void DmaAccount::release_all() {
   if (buffer_bytes_ && !client_.gone()) (void)client_.free_dma_buffer();
   mappings_.clear();
   buffer_bytes_.reset();
+  if (host_ != nullptr) host_->give_back({use_.bytes, use_.mappings});
   use_.bytes = use_.mappings = 0;
 }
 
