@@ -1,12 +1,17 @@
 // cli/strategies.cpp - see strategies.h.
 #include "cli/strategies.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "backend/dma/companion_strategy.h"
 #include "backend/dma/direct_strategy.h"
 #include "backend/dma/identity_strategy.h"
+#include "backend/dma/pool_strategy.h"
 #include "backend/dma/viommu_strategy.h"
+#include "backend/dma/windows_strategy.h"
 
 namespace dartboard::cli {
 namespace {
@@ -14,6 +19,33 @@ namespace {
 namespace dma = backend::dma;
 using Made = Result<std::unique_ptr<dma::Strategy>>;
 
+/// The pool lies where the device sees it, if no RAM of the guest is in the mapper's window; else above all RAM, and the
+/// device tree translates.
+std::unique_ptr<dma::Strategy> pool(const StrategyParts& p) {
+  dma::PoolOptions options;
+  options.bytes = p.pool_bytes;
+  options.limits = p.limits;
+  uint64_t end = 0;
+  bool ambiguous = false;
+  const uint64_t window = p.port.mapper.window_base.value, window_end = window + p.port.mapper.window_bytes;
+  for (const dma::RamRange& range : p.memory.ranges()) {
+    end = std::max(end, range.gpa.value + range.bytes);
+    ambiguous = ambiguous || (range.gpa.value < window_end && window < range.gpa.value + range.bytes);
+  }
+  if (ambiguous) options.gpa = Gpa(round_up(end, 2 * kMiB));
+  return std::make_unique<dma::PoolStrategy>(p.memory, p.mapper, options);
+}
+Made make_pool(const StrategyParts& p) { return pool(p); }
+Made make_companion(const StrategyParts& p) {
+  return std::make_unique<dma::CompanionStrategy>(p.memory, p.mapper, p.pages, p.limits);
+}
+Made windows(const StrategyParts& p, std::unique_ptr<dma::Strategy> second) {
+  dma::WindowsOptions options;
+  options.window_bytes = p.window_bytes;
+  return std::make_unique<dma::WindowsStrategy>(p.memory, p.mapper, p.pages, p.limits, options, std::move(second));
+}
+Made make_windows(const StrategyParts& p) { return windows(p, nullptr); }
+Made make_windows_pool(const StrategyParts& p) { return windows(p, pool(p)); }
 Made make_direct(const StrategyParts& p) {
   return std::make_unique<dma::DirectStrategy>(p.memory, p.mapper, p.pages, p.limits);
 }
@@ -31,6 +63,22 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
+    {{"companion", "a paravirtual mapper: every mapping asks the host",
+      "a module that replaces the device's DMA operations (CONFIG_ARCH_HAS_DMA_OPS)",
+      "callers that may not sleep"},
+     make_companion},
+    {{"windows", "the companion asked for aligned windows that small mappings share",
+      "the companion's module (CONFIG_ARCH_HAS_DMA_OPS)",
+      "callers that may not sleep, where no window is there yet"},
+     make_windows},
+    {{"windows+pool", "windows, and a pool behind them for whom they cannot serve",
+      "the companion's module, and CONFIG_DMA_RESTRICTED_POOL with a device tree that shows the pool",
+      "a guest without a device tree (ACPI)"},
+     make_windows_pool},
+    {{"pool", "a bounce pool that is mapped once",
+      "CONFIG_DMA_RESTRICTED_POOL and a device tree that shows the pool; no module",
+      "mappings and coherent memory above 256 KiB; a guest without a device tree (ACPI)"},
+     make_pool},
     {{"direct", "all guest RAM mapped once",
       "nothing in the kernel; a device tree whose dma-ranges say where RAM is for the device",
       "a guest with more RAM than the host may map (about 1.5 GiB on a Mac)"},

@@ -34,7 +34,9 @@ Result<void> ViommuStrategy::start() {
 }
 
 Result<void> ViommuStrategy::stop() {
-  Result<void> first = entries_.empty() ? Result<void>{} : mapper_.quiesce();
+  // A device that is not quiet would fault on the next access: nothing is taken away.
+  if (auto quiet = entries_.empty() ? Result<void>{} : quiesce_twice(mapper_); !quiet) return quiet;
+  Result<void> first;
   while (!entries_.empty()) {
     auto gone = forget(entries_.begin());
     if (!gone && first) first = std::move(gone);   // the others go all the same
@@ -46,7 +48,7 @@ Result<void> ViommuStrategy::stop() {
 Result<void> ViommuStrategy::guest_reset() {
   const bool started = !free_.empty() || !entries_.empty();
   Result<void> stopped = stop();
-  if (started) free_.emplace(aperture_.value, aperture_bytes_);
+  if (started && free_.empty() && entries_.empty()) free_.emplace(aperture_.value, aperture_bytes_);
   return stopped;
 }
 

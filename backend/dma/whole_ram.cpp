@@ -45,19 +45,20 @@ Result<void> WholeRam::unmap_all() {
 }
 
 Result<void> WholeRam::stop() {
-  Result<void> quiet = chunks_.empty() ? Result<void>{} : mapper_.quiesce();
+  // A device that is not quiet would fault on the next access, and on a Mac that is a panic: nothing is taken away.
+  if (auto quiet = chunks_.empty() ? Result<void>{} : quiesce_twice(mapper_); !quiet) return quiet;
   Result<void> gone = unmap_all();
   live_.clear();
   for (const auto& [gpa, bytes] : coherent_) pages_.release(Gpa(gpa), round_up(bytes, kGuestPageBytes));
   coherent_.clear();
-  return quiet ? gone : quiet;
+  return gone;
 }
 
 Result<void> WholeRam::guest_reset() {
   live_.clear();
   for (const auto& [gpa, bytes] : coherent_) pages_.release(Gpa(gpa), round_up(bytes, kGuestPageBytes));
   coherent_.clear();
-  return chunks_.empty() ? Result<void>{} : mapper_.quiesce();   // RAM stays mapped: a rebooted guest has the same
+  return chunks_.empty() ? Result<void>{} : quiesce_twice(mapper_);   // RAM stays mapped: a rebooted guest has the same
 }
 
 Result<Iova> WholeRam::device_address(Gpa gpa, uint64_t bytes) const {
