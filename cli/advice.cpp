@@ -17,6 +17,15 @@ std::string main_cause(const TimeSplit& t) {
   return most->first == 0 ? "" : fmt::format(", mostly {}", most->second);
 }
 
+bool needs_nothing(const Figures& f) {
+  const auto info = strategy_info(f.strategy);
+  return info && (*info)->guest_needs == "nothing";
+}
+
+std::string times(double factor) {
+  return factor < 1.005 ? "as long" : fmt::format("{:.{}f}x", factor, factor < 10 ? 2 : factor < 100 ? 1 : 0);
+}
+
 std::string why_not(const Figures& f) {
   if (f.not_started) return f.not_started->name == ErrorName::kNotSupported ? "not on this host" : fmt::format("refused: {}", to_string(f.not_started->name));
   if (f.run.stopped) return f.run.stopped->name == ErrorName::kHostPanic ? "the host panicked" : std::string(to_string(f.run.stopped->name));
@@ -39,7 +48,10 @@ std::string advise(const Comparison& comparison) {
     if (row.served()) served.push_back(&row);
     else others.push_back(fmt::format("{} ({})", row.strategy, why_not(row)));
   }
-  std::stable_sort(served.begin(), served.end(), [](const Figures* a, const Figures* b) { return a->time.total_ns() < b->time.total_ns(); });
+  std::stable_sort(served.begin(), served.end(), [](const Figures* a, const Figures* b) { 
+    if (a->time.total_ns() != b->time.total_ns()) return a->time.total_ns() < b->time.total_ns();
+    return needs_nothing(*a) && !needs_nothing(*b);
+  });
   std::string text;
   if (served.empty()) {
     text = fmt::format("Of these, none serves all of {} on {}.", comparison.workload->name, comparison.profile->name);
@@ -53,14 +65,14 @@ std::string advise(const Comparison& comparison) {
     std::vector<std::string> slower;
     for (size_t i = 1; i < served.size(); ++i) {
       const double factor = static_cast<double>(served[i]->time.total_ns()) / static_cast<double>(std::max<uint64_t>(1, best.time.total_ns()));
-      slower.push_back(fmt::format("{} {:.2f}x{}", served[i]->strategy, factor, main_cause(served[i]->time)));
+      slower.push_back(fmt::format("{} with {}{}", times(factor), served[i]->strategy, factor < 1.005 ? "" : main_cause(served[i]->time)));
     }
     const uint64_t limit = comparison.profile->ports.front().mapper.mapped_bytes_max;
     if (best.strategy == "direct" && limit != 0) {
       text += fmt::format(" That holds for a guest of at most {}", bytes_text(limit));
       text += served.size() > 1 ? fmt::format("; with more RAM, {} is next.", served[1]->strategy) : ".";
     }
-    if (!slower.empty()) text += fmt::format(" The same work takes longer with {}.", fmt::join(slower, "; "));
+    if (!slower.empty()) text += fmt::format(" The same work takes with {}.", fmt::join(slower, "; "));
   }
   if (!others.empty()) text += fmt::format(" Not all of it is served by {}.", fmt::join(others, "; "));
   return text;

@@ -67,6 +67,7 @@ struct CompareOptions {
   uint64_t guest_bytes = uint64_t{1} << 30;
   uint64_t pool_bytes = uint64_t{64} << 20;
   uint64_t window_bytes = uint64_t{256} << 10;
+  uint64_t run_pages = 1;
   uint64_t seed = 1;
   std::string html;                      ///< file for one page; empty: none
   bool json = false;

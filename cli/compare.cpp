@@ -38,6 +38,7 @@ ExitCode run_compare(const CompareOptions& options) {
   measured.guest_bytes = options.guest_bytes;
   measured.pool_bytes = options.pool_bytes;
   measured.window_bytes = options.window_bytes;
+  measured.run_pages = options.run_pages;
   measured.seed = options.seed;
 
   // All input is read before anything runs.

@@ -213,10 +213,11 @@ std::string to_html(const std::vector<Comparison>& all, const ComparisonOptions&
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
       "<title>DMA strategies compared</title><style>{}</style></head><body><h1>DMA strategies compared</h1>"
       "<p>The same work under each strategy, through the whole simulated stack; every byte checked. The guest has {} of RAM, the pool {}, "
-      "a window {}. Times are computed from counts and the platform's figures, and nothing overlaps. In the bars: "
+      "a window {}; scattered memory has {} page{} in a row (assumed). Times are computed from counts and the platform's figures, and nothing overlaps. In the bars: "
       "<span style=\"color:var(--faint)\">link</span>, <span style=\"color:var(--s1)\">copy</span>, "
       "<span style=\"color:var(--s0)\">exits</span>, <span style=\"color:var(--s3)\">calls</span>. Host CPU is this program's own time.</p>",
-      kStyle, bytes_text(options.guest_bytes), bytes_text(options.pool_bytes), bytes_text(options.window_bytes));
+      kStyle, bytes_text(options.guest_bytes), bytes_text(options.pool_bytes), bytes_text(options.window_bytes),
+      options.run_pages, options.run_pages == 1 ? "" : "s");
   const sim::Profile* profile = nullptr;
   for (const Comparison& c : all) {
     if (c.profile != profile) {

@@ -217,7 +217,8 @@ std::string to_json(const std::vector<Comparison>& all, const ComparisonOptions&
     for (const Figures& row : c.rows) rows.push_back(to_json(row));
     comparisons.push_back({{"profile", c.profile->name}, {"workload", c.workload->name}, {"advice", c.advice}, {"rows", rows}});
   }
-  const Json whole = {{"guest_bytes", options.guest_bytes}, {"pool_bytes", options.pool_bytes}, {"window_bytes", options.window_bytes}, {"seed", options.seed},
+  const Json whole = {{"guest_bytes", options.guest_bytes}, {"pool_bytes", options.pool_bytes}, {"window_bytes", options.window_bytes},
+                      {"run_pages", options.run_pages}, {"seed", options.seed},
                       {"profiles", profiles},               {"workloads", workloads},           {"comparisons", comparisons}};
   return whole.dump(2, ' ', false, Json::error_handler_t::replace);
 }

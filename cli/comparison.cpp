@@ -121,7 +121,7 @@ Result<Figures> measure(const sim::Profile& given, const guest::Workload& worklo
   if (auto ready = engine.start(); !ready) return tl::unexpected(ready.error());
 
   StrategyOps ops(**strategy, memory);
-  guest::Runner runner(*ram, ops, engine, options.seed);
+  guest::Runner runner(*ram, ops, engine, options.seed, options.run_pages);
   Sampler sampler(*mapper, workload.steps.size(), out.samples);
   out.run = runner.run(workload, [&](uint64_t step) { sampler(step); });
   const WorldCounters running = world->counters();

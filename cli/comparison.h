@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -57,8 +56,8 @@ struct ComparisonOptions {
   uint64_t guest_bytes = kGiB;
   uint64_t pool_bytes = 64 * kMiB;
   uint64_t window_bytes = 256 * kKiB;
+  uint64_t run_pages = 1;      ///< scattered memory has so many pages in a row
   uint64_t seed = 1;
-  std::function<void(const std::string& what)> progress;
 };
 
 /// One run from power-on. An error is a reason why nothing could be tried at all.

@@ -162,6 +162,10 @@ int parse_and_run(int argc, char** argv) {
       ->transform(CLI::AsSizeValue(false));
   compare_command->add_option("--window", compare.window_bytes, "Size of a shared window (256K)")
       ->transform(CLI::AsSizeValue(false));
+  compare_command->add_option("--run", compare.run_pages,
+                              "Pages in a row in scattered memory: 1 is the worst case, 512 huge pages")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 16))
+      ->capture_default_str();
   compare_command->add_option("--seed", compare.seed, "Of the generators")->capture_default_str();
   compare_command->add_option("--html", compare.html, "Write one page with plots to FILE");
   compare_command->add_flag("--json", compare.json, "Print one JSON object instead of text");

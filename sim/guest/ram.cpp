@@ -80,13 +80,15 @@ Result<Gpa> Ram::allocate(uint64_t bytes) {
   return gpa;
 }
 
-Result<Gpa> Ram::allocate_scattered(sim::Tape& tape) {
+Result<Gpa> Ram::allocate_scattered(sim::Tape& tape, uint64_t pages) {
   const uint64_t from = pages_.first() + tape.draw(sim::DrawId::kWorkload, pages_.pages());
-  uint64_t at = pages_.allocate_from(from, 1);
-  if (at == macos::IovaAllocator::kNone) at = pages_.allocate_lowest(1);
-  if (at == macos::IovaAllocator::kNone) return fail(ErrorName::kNotFound, "guest RAM has no free page");
+  uint64_t at = pages_.allocate_from(from, pages);
+  if (at == macos::IovaAllocator::kNone) at = pages_.allocate_lowest(pages);
+  if (at == macos::IovaAllocator::kNone) {
+    return fail(ErrorName::kNotFound, fmt::format("guest RAM has no {} free pages in a row", pages));
+  }
   const Gpa gpa(at * kPageBytes);
-  take(gpa, kPageBytes);
+  take(gpa, pages * kPageBytes);
   return gpa;
 }
 

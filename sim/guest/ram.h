@@ -42,8 +42,8 @@ class Ram {
 
   /// Pages in a row, at the lowest place (the buddy allocator's habit on a fresh system). kNotFound: none, kBadArgument: 0.
   Result<Gpa> allocate(uint64_t bytes);
-  /// One page at a place drawn from `tape`: the memory of a system that has run for long.
-  Result<Gpa> allocate_scattered(sim::Tape& tape);
+  /// `pages` in a row at a place drawn from `tape`: the memory of a system that has run for long. kNotFound: none.
+  Result<Gpa> allocate_scattered(sim::Tape& tape, uint64_t pages);
   /// Gives whole pages back and zeroes them. They must be allocated.
   void release(Gpa gpa, uint64_t bytes);
   /// Takes `pages` single pages, spread evenly so that no run of free pages is longer than the gaps. They stay taken.

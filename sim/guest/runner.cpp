@@ -30,7 +30,8 @@ std::string sentence(const LostByte& lost) {
                      lost.step, lost.got, lost.gpa.value);
 }
 
-Runner::Runner(Ram& ram, DmaOps& ops, DmaEngine& engine, uint64_t seed) : ram_(ram), api_(ops), engine_(engine) {
+Runner::Runner(Ram& ram, DmaOps& ops, DmaEngine& engine, uint64_t seed, uint64_t run_pages)
+    : ram_(ram), api_(ops), engine_(engine), run_pages_(std::max<uint64_t>(1, run_pages)) {
   tape_.start_seeded(seed);
   tape_.set_recording(false);
 }
@@ -134,14 +135,21 @@ bool Runner::allocate(const Step& step) {
   if (got) {
     add(*got, whole);
   } else {
-    for (uint64_t done = 0; done < whole; done += kPageBytes) {   // a long run that is not there comes in pages too
-      got = ram_.allocate_scattered(tape_);
+    // A long run that is not there comes in pages too.
+    for (uint64_t done = 0, pages = step.scattered ? run_pages_ : 1; done < whole;) {
+      pages = std::min(pages, (whole - done) / kPageBytes);
+      got = ram_.allocate_scattered(tape_, pages);
+      if (!got && pages > 1) {
+        pages = 1;
+        continue;
+      }
       if (!got) {
         release(buffer);
         refuse(got.error());
         return false;
       }
-      add(*got, kPageBytes);
+      add(*got, pages * kPageBytes);
+      done += pages * kPageBytes;
     }
   }
   buffer.live = true;

@@ -56,8 +56,8 @@ struct RunResult {
 
 class Runner {
  public:
-  /// All outlive the runner. `seed` is for where scattered pages lie.
-  Runner(Ram& ram, DmaOps& ops, DmaEngine& engine, uint64_t seed);
+  /// All outlive the runner. `seed` is for where scattered memory lies, `run_pages` how many pages of it are in a row.
+  Runner(Ram& ram, DmaOps& ops, DmaEngine& engine, uint64_t seed, uint64_t run_pages = 1);
 
   /// Runs all of it, then closes what is still open. `after_step` is called with the number of steps done.
   RunResult run(const Workload& workload, const std::function<void(uint64_t)>& after_step = {});
@@ -115,6 +115,7 @@ class Runner {
   Ram& ram_;
   DmaApi api_;
   DmaEngine& engine_;
+  const uint64_t run_pages_;
   sim::Tape tape_;
   std::vector<Buffer> buffers_;
   std::vector<Mapping> mappings_;
