@@ -37,11 +37,11 @@ Result<void> ViommuStrategy::stop() {
   // A device that is not quiet would fault on the next access: nothing is taken away.
   if (auto quiet = entries_.empty() ? Result<void>{} : quiesce_twice(mapper_); !quiet) return quiet;
   Result<void> first;
-  while (!entries_.empty()) {
-    auto gone = forget(entries_.begin());
+  for (auto next = entries_.begin(); next != entries_.end();) {
+    auto gone = forget(next++);
     if (!gone && first) first = std::move(gone);   // the others go all the same
   }
-  free_.clear();
+  if (entries_.empty()) free_.clear();
   return first;
 }
 
@@ -136,19 +136,23 @@ void ViommuStrategy::note_written(const Entry& entry) {
 }
 
 Result<void> ViommuStrategy::forget(std::map<uint64_t, Entry>::iterator at) {
+  auto unmapped = unmap_twice(mapper_, at->second.key);
+  if (!unmapped) {
+    at->second.stuck = true;
+    return unmapped;
+  }
   const Entry entry = at->second;
-  auto unmapped = mapper_.unmap(entry.key);
   ++counters_.host_unmaps;
   note_written(entry);
   give_iova(at->first, entry.pages_bytes);
   entries_.erase(at);
   if (entry.coherent) pages_.release(entry.request.gpa, entry.pages_bytes);
-  return unmapped;
+  return {};
 }
 
 std::map<uint64_t, ViommuStrategy::Entry>::iterator ViommuStrategy::find(const Mapped& mapped) {
   const auto found = entries_.find(mapped.iova.value - in_page(mapped.request.gpa));
-  if (found == entries_.end() || found->second.coherent) return entries_.end();
+  if (found == entries_.end() || found->second.coherent || found->second.stuck) return entries_.end();
   const MapRequest& live = found->second.request;
   const bool same = live.gpa == mapped.request.gpa && live.bytes == mapped.request.bytes && live.direction == mapped.request.direction;
   return same ? found : entries_.end();
@@ -239,7 +243,7 @@ Result<Coherent> ViommuStrategy::allocate_coherent(uint64_t bytes, Context conte
 
 Result<void> ViommuStrategy::free_coherent(const Coherent& coherent) {
   const auto found = entries_.find(coherent.iova.value);
-  if (found == entries_.end() || !found->second.coherent || found->second.request.gpa != coherent.gpa ||
+  if (found == entries_.end() || !found->second.coherent || found->second.stuck || found->second.request.gpa != coherent.gpa ||
       found->second.request.bytes != coherent.bytes) {
     ++counters_.refusals;
     return fail(ErrorName::kNotFound, fmt::format("no coherent memory of {:#x} bytes is at guest address {:#x}",

@@ -55,6 +55,7 @@ class ViommuStrategy final : public Strategy {
     uint64_t pages_bytes = 0;
     uint64_t key = 0;
     bool coherent = false;
+    bool stuck = false;        ///< over for the guest, but the mapper did not let go: its address stays taken
   };
   Result<Iova> program(const MapRequest& request, bool coherent);
   Result<void> forget(std::map<uint64_t, Entry>::iterator entry);

@@ -35,12 +35,17 @@ Result<void> WholeRam::start() {
 
 Result<void> WholeRam::unmap_all() {
   Result<void> first;
-  while (!chunks_.empty()) {
-    auto unmapped = mapper_.unmap(chunks_.back().gpa.value);
-    ++counters_.host_unmaps;
-    if (!unmapped && first) first = std::move(unmapped);   // the others go all the same
-    chunks_.pop_back();
+  std::vector<Chunk> stuck;   // the mapper still has them: stop() tries again
+  for (const Chunk& chunk : chunks_) {
+    auto unmapped = unmap_twice(mapper_, chunk.gpa.value);
+    if (unmapped) {
+      ++counters_.host_unmaps;
+    } else {
+      stuck.push_back(chunk);
+      if (first) first = std::move(unmapped);
+    }
   }
+  chunks_ = std::move(stuck);
   return first;
 }
 

@@ -59,7 +59,12 @@ std::optional<WrongByte> Ram::first_not_zero(Gpa gpa, uint64_t bytes) const {
 void Ram::take(Gpa gpa, uint64_t bytes) {
   const uint64_t first = (gpa - base_) / kPageBytes;
   for (uint64_t page = first; page < first + bytes / kPageBytes; ++page) {
-    if (touched_[page] && !stray_) stray_ = first_not_zero(base_ + page * kPageBytes, kPageBytes);
+    if (touched_[page]) {
+      if (const auto wrong = first_not_zero(base_ + page * kPageBytes, kPageBytes)) {
+        if (!stray_) stray_ = wrong;
+        std::memset(memory_.base() + page * kPageBytes, 0, kPageBytes);   // told once
+      }
+    }
     taken_[page] = touched_[page] = true;
   }
 }
