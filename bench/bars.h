@@ -15,6 +15,7 @@ namespace dartboard::bench {
 enum class Figure {
   kTimeRatioAtMost,     ///< time(subject) / time(baseline) <= bar
   kSpeedRatioAtLeast,   ///< time(baseline) / time(subject) >= bar
+  kTwoThreadsAtLeast,   ///< the same by 2 * time(baseline) / time(subject): both are CPU time of a thread
   kItemsPerSecondAtLeast,
 };
 

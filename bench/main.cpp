@@ -43,6 +43,18 @@ int main(int argc, char** argv) {
       {"register + unregister, 60,000 regions live / 100 live", "register_unregister/60000", "register_unregister/100",
        Figure::kTimeRatioAtMost, 1.5},
       {"run of 64 operations + reset() to power-on", "run_and_reset", "", Figure::kItemsPerSecondAtLeast, 10'000},
+      {"pool map + unmap of 4 KiB, copy off / malloc + free of 4 KiB", "pool_map_unmap_4k/real_time/threads:1",
+       "malloc_free_4k", Figure::kTimeRatioAtMost, 1.5},
+      {"the same on 2 threads, throughput of one", "pool_map_unmap_4k/real_time/threads:2",
+       "pool_map_unmap_4k/real_time/threads:1", Figure::kTwoThreadsAtLeast, 1.7},
+      {"pool bounce of 4 KiB there and back, speed of two memcpys", "pool_bounce/4096", "two_memcpys/4096",
+       Figure::kSpeedRatioAtLeast, 0.7},
+      {"pool bounce of 256 KiB there and back, speed of two memcpys", "pool_bounce/262144", "two_memcpys/262144",
+       Figure::kSpeedRatioAtLeast, 0.9},
+      {"dirty query of 1 GiB, all of it written / memcpy of the bitmap", "dirty_query_all", "memcpy_of_bitmap",
+       Figure::kTimeRatioAtMost, 4},
+      {"dirty query of 1 GiB, pages here and there / memcpy of the bitmap", "dirty_query_some", "memcpy_of_bitmap",
+       Figure::kTimeRatioAtMost, 4},
       {"AMD session replay, parsing apart, requests", "replay_amd_session/manual_time", "", Figure::kItemsPerSecondAtLeast, 300'000},
   };
   return reporter.print(bars) == 0 ? 0 : 1;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
 #include <mutex>
 
 #include <fmt/format.h>
@@ -109,7 +110,12 @@ void DirtyLog::change_pages(Range& range, uint64_t first, uint64_t last, Change 
     }
     if (change == Change::kAdd) continue;
     s.dirty = true;
-    for (uint64_t word = from / 64; word <= to / 64; ++word) range.dirty[word] |= bits_in_word(word, from, to);
+    const uint64_t first_word = from / 64, last_word = to / 64;
+    range.dirty[first_word] |= bits_in_word(first_word, from, to);
+    if (first_word == last_word) continue;
+    std::fill(range.dirty.begin() + static_cast<std::ptrdiff_t>(first_word + 1),
+              range.dirty.begin() + static_cast<std::ptrdiff_t>(last_word), ~uint64_t{0});
+    range.dirty[last_word] |= bits_in_word(last_word, from, to);
   }
 }
 
