@@ -17,6 +17,7 @@ void BarReporter::ReportRuns(const std::vector<Run>& runs) {
     if (const auto it = run.counters.find("items_per_second"); it != run.counters.end()) {
       m.items_per_second = it->second.value;
     }
+    if (const auto it = run.counters.find("entries"); it != run.counters.end()) m.entries = it->second.value;
     medians_[run.run_name.str()] = m;
   }
 }
@@ -27,8 +28,8 @@ int BarReporter::print(const std::vector<Bar>& bars) const {
   for (const Bar& bar : bars) {
     const auto subject = medians_.find(bar.subject);
     const auto baseline = medians_.find(bar.baseline);
-    const bool rate = bar.figure == Figure::kItemsPerSecondAtLeast;
-    if (subject == medians_.end() || (!rate && baseline == medians_.end())) {
+    const bool alone = bar.figure == Figure::kItemsPerSecondAtLeast || bar.figure == Figure::kEntriesAtMost;
+    if (subject == medians_.end() || (!alone && baseline == medians_.end())) {
       fmt::print("{:<68} {:>14}\n", bar.what, "not run");
       continue;
     }
@@ -61,6 +62,12 @@ int BarReporter::print(const std::vector<Bar>& bars) const {
         met = value >= bar.bar;
         measured = fmt::format("{:.0f}/s", value);
         wanted = fmt::format("at least {:.0f}/s", bar.bar);
+        break;
+      case Figure::kEntriesAtMost:
+        value = subject->second.entries;
+        met = value <= bar.bar;
+        measured = fmt::format("{:.0f}", value);
+        wanted = fmt::format("at most {:.0f}", bar.bar);
         break;
     }
     fmt::print("{:<68} {:>14} {:>18}  {}\n", bar.what, measured, wanted, met ? "yes" : "NO");

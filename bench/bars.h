@@ -17,12 +17,13 @@ enum class Figure {
   kSpeedRatioAtLeast,   ///< time(baseline) / time(subject) >= bar
   kTwoThreadsAtLeast,   ///< the same by 2 * time(baseline) / time(subject): both are CPU time of a thread
   kItemsPerSecondAtLeast,
+  kEntriesAtMost,       ///< the benchmark's counter "entries": a figure that does not depend on the machine
 };
 
 struct Bar {
   std::string what;
   std::string subject;    ///< benchmark name
-  std::string baseline;   ///< benchmark name; empty for rates
+  std::string baseline;   ///< benchmark name; empty for rates and counts
   Figure figure;
   double bar;
 };
@@ -39,6 +40,7 @@ class BarReporter final : public benchmark::ConsoleReporter {
   struct Median {
     double seconds = 0;   ///< per iteration
     double items_per_second = 0;
+    double entries = 0;
   };
   std::map<std::string, Median> medians_;
 };

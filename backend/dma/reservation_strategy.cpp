@@ -45,6 +45,7 @@ Result<void> ReservationStrategy::start() {
                     name(), limits_.align_mask, mapper_.budget().page_bytes))));
   }
   if (auto started = driver_.start(); !started) return refused(started);
+  follow_memory();
   if (second_ == nullptr) return {};
   if (auto started = second_->start(); !started) {
     (void)stop();
@@ -114,9 +115,19 @@ Result<void> ReservationStrategy::check_reach(Iova iova, const MapRequest& reque
                           name(), request.gpa.value, iova.value, limits_.align_mask));
 }
 
+/// RAM may have been added since; its pages are tracked before a mapping of them can end.
+void ReservationStrategy::follow_memory() {
+  const auto ranges = memory_.ranges();
+  const auto same = [](const RamRange& a, const RamRange& b) { return a.gpa == b.gpa && a.bytes == b.bytes; };
+  if (std::equal(ranges.begin(), ranges.end(), followed_.begin(), followed_.end(), same)) return;
+  followed_.assign(ranges.begin(), ranges.end());
+  log_.follow(memory_);
+}
+
 Result<void> ReservationStrategy::ask_host(Index index) {
   const WindowTable::Reservation& wanted = table_[index];
   CompanionEntry entry{wanted.gpa, wanted.bytes, {}, {}};
+  follow_memory();
   auto mapped = driver_.map(std::span(&entry, 1));
   if (mapped) table_.set_mapped(index, entry.id, entry.iova);
   return mapped;
@@ -216,6 +227,7 @@ Result<std::vector<Mapped>> ReservationStrategy::map_many(std::span<const MapReq
     fresh.push_back(index);
     entries_.push_back({reservation.gpa, reservation.bytes, {}, {}});
   }
+  if (!entries_.empty()) follow_memory();
   if (auto mapped = driver_.map(entries_); !mapped) {
     ids_.clear();
     for (const Index index : batch_) {
@@ -359,7 +371,7 @@ uint64_t ReservationStrategy::mapping_bytes_max() const {
 
 Result<void> ReservationStrategy::dirty(Gpa from, uint64_t bytes, uint64_t page_bytes, std::span<uint64_t> bitmap) {
   if (auto valid = check_bitmap(from, bytes, page_bytes, bitmap); !valid) return valid;
-  log_.collect(from, bytes, page_bytes, bitmap);
+  if (auto marked = log_.collect(from, bytes, page_bytes, bitmap); !marked) return marked;
   live_.for_each([&](const LiveTable::Use& use) {
     if (device_writes(use.direction)) mark_dirty(from, bytes, page_bytes, bitmap, use.gpa, use.bytes);
   });

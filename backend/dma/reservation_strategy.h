@@ -13,7 +13,7 @@
 
 #include "backend/dma/companion_device.h"
 #include "backend/dma/companion_driver.h"
-#include "backend/dma/page_log.h"
+#include "backend/dma/dirty_log.h"
 #include "backend/dma/live_table.h"
 #include "backend/dma/strategy.h"
 #include "backend/dma/window_table.h"
@@ -72,6 +72,7 @@ class ReservationStrategy : public Strategy {
   Result<void> check_reach(Iova iova, const MapRequest& request) const;
   Result<Index> reserve(const MapRequest& request);
   Result<Index> reserve_anew(const MapRequest& request, Index fresh);
+  void follow_memory();
   Result<void> ask_host(Index index);
   Result<void> release(Index reservation);
   void record(const Mapped& mapped, Index reservation);
@@ -98,7 +99,8 @@ class ReservationStrategy : public Strategy {
   WindowTable table_;
   LiveTable live_;
   std::map<uint64_t, CoherentUse> coherent_;   ///< guest address -> what is there
-  PageLog log_;                               ///< of mappings that are over
+  DirtyLog log_;                               ///< of mappings that are over
+  std::vector<RamRange> followed_;             ///< by the log
   std::vector<Index> batch_;                   ///< kept for their memory
   std::vector<CompanionEntry> entries_;
   std::vector<Gpa> ids_;
