@@ -72,7 +72,7 @@ std::string advise(const Comparison& comparison) {
       text += fmt::format(" That holds for a guest of at most {}", bytes_text(limit));
       text += served.size() > 1 ? fmt::format("; with more RAM, {} is next.", served[1]->strategy) : ".";
     }
-    if (!slower.empty()) text += fmt::format(" The same work takes with {}.", fmt::join(slower, "; "));
+    if (!slower.empty()) text += fmt::format(" The same work takes {}.", fmt::join(slower, "; "));
   }
   if (!others.empty()) text += fmt::format(" Not all of it is served by {}.", fmt::join(others, "; "));
   return text;

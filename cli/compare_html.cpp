@@ -29,8 +29,8 @@ h1{font-size:1.5rem;margin:.2rem 0}h2{font-size:1.2rem;margin:2rem 0 .2rem}h3{fo
 p{margin:.4rem 0;max-width:75ch}.faint{color:var(--faint)}
 section{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:1rem;margin:1rem 0}
 .scroll{overflow-x:auto;margin:.6rem 0}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.87rem;white-space:nowrap}
-th,td{padding:.25rem .55rem;text-align:right;border-bottom:1px solid var(--line)}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.84rem;white-space:nowrap}
+th,td{padding:.25rem .42rem;text-align:right;border-bottom:1px solid var(--line)}
 th{font-weight:600;color:var(--faint)}th:first-child,td:first-child,td:nth-child(2),th:nth-child(2){text-align:left}
 td:first-child{font-weight:600;position:sticky;left:0;background:var(--card)}
 .good{color:var(--good)}.bad{color:var(--bad)}
@@ -39,7 +39,7 @@ figure{margin:0;min-width:0}figcaption{font-size:.87rem;color:var(--faint)}
 svg{width:100%;height:auto;display:block}svg text{fill:var(--faint);font:11px system-ui,sans-serif}
 .grid{stroke:var(--line);stroke-width:1}.curve{fill:none;stroke-width:1.8}
 .legend{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;font-size:.87rem;margin:.5rem 0}.legend svg{display:inline-block;width:30px;height:10px;vertical-align:middle}
-.bar{display:flex;height:.8rem;min-width:9rem;background:transparent}.bar i{display:block;height:100%}
+.bar{display:flex;height:.8rem;min-width:7.5rem;background:transparent}.bar i{display:block;height:100%}
 details{margin:.5rem 0}summary{cursor:pointer}li{overflow-wrap:anywhere}
 @media (max-width:480px){body{padding:.6rem}section{padding:.7rem}}
 )css";
@@ -151,9 +151,9 @@ std::string bar(const TimeSplit& time, uint64_t most_ns) {
 std::string table(const Comparison& c) {
   uint64_t most = 0;
   for (const Figures& row : c.rows) most = std::max(most, row.time.total_ns());
-  std::string out = "<div class=\"scroll\"><table><thead><tr>";
-  for (const char* title : {"strategy", "outcome", "peak", "mappings", "calls", "exits", "copied", "refused", "degraded", "copy ms",
-                            "exits ms", "calls ms", "link ms", "total ms", "", "faults", "host CPU"}) {
+  std::string out = "<div class=\"scroll\" tabindex=\"0\"><table><thead><tr>";
+  for (const char* title : {"strategy", "outcome", "time by cause", "peak", "mappings", "calls", "exits", "copied", "refused", "degraded", "copy ms",
+                            "exits ms", "calls ms", "link ms", "total ms", "faults", "host CPU"}) {
     out += fmt::format("<th scope=\"col\">{}</th>", title);
   }
   out += "</tr></thead><tbody>";
@@ -164,9 +164,9 @@ std::string table(const Comparison& c) {
       continue;
     }
     for (const std::string& text :
-         {bytes_text(f.peak_bytes), with_commas(f.peak_mappings), with_commas(f.calls), with_commas(f.counters.guest_exits),
+         {bar(f.time, most), bytes_text(f.peak_bytes), with_commas(f.peak_mappings), with_commas(f.calls), with_commas(f.counters.guest_exits),
           bytes_text(f.counters.bytes_copied), with_commas(f.run.refused), with_commas(f.counters.degradations), ms(f.time.copy_ns),
-          ms(f.time.exits_ns), ms(f.time.calls_ns), ms(f.time.link_ns), ms(f.time.total_ns()), bar(f.time, most), with_commas(f.faults),
+          ms(f.time.exits_ns), ms(f.time.calls_ns), ms(f.time.link_ns), ms(f.time.total_ns()), with_commas(f.faults),
           duration_text(f.host_cpu_ns)}) {
       out += fmt::format("<td>{}</td>", text);
     }

@@ -16,7 +16,7 @@ namespace {
 namespace dma = backend::dma;
 
 constexpr Gpa kRamBase{0x4000'0000};   // QEMU's `virt` machine
-constexpr size_t kSamples = 240;
+constexpr size_t kSamples = 60;
 
 /// Whether a strategy tells the mapper where to map.
 bool wants_to_place(std::string_view strategy) { return strategy == "identity" || strategy == "viommu"; }

@@ -22,7 +22,7 @@ class EveryStrategy : public testing::TestWithParam<std::string> {
 /// DARTBOARD_DMA_OPERATIONS=1000000 for the long run.
 uint64_t operations() {
   const char* const wanted = std::getenv("DARTBOARD_DMA_OPERATIONS");
-  return wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : 100'000;
+  return wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : 50'000;
 }
 
 TEST_P(EveryStrategy, RandomOperationsLoseNoByteAndLeaveNothing) {
