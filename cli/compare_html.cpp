@@ -71,7 +71,7 @@ std::string stroke(std::string_view strategy) {
   return fmt::format("stroke=\"var(--s{})\"{}", i, *kDashes[i] == '\0' ? "" : fmt::format(" stroke-dasharray=\"{}\"", kDashes[i]));
 }
 
-/// A logarithmic axis from `low` to at least `high`, in powers of `step`. Zero lies on its foot.
+/// A logarithmic axis from `low` to at least `high`, in powers of `step`. What is less lies on its foot.
 class Axis {
  public:
   Axis(double low, double high, double step) : low_(low), step_(step) {
@@ -116,7 +116,7 @@ std::string draw(const Comparison& c, const Plot& plot) {
   for (int i = 0; i < axis.ticks(); ++i) {
     const double y = axis.y(axis.tick(i));
     svg += fmt::format("<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/><text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>",
-                       kLeft, kWidth - kRight, y, y, kLeft - 6, y + 4, i == 0 ? std::string("0") : plot.label(static_cast<uint64_t>(std::llround(axis.tick(i)))));
+                       kLeft, kWidth - kRight, y, y, kLeft - 6, y + 4, (i == 0 ? "&#8804; " : "") + plot.label(static_cast<uint64_t>(std::llround(axis.tick(i)))));
   }
   svg += fmt::format("<text x=\"{}\" y=\"{}\">0</text><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{} steps</text>", kLeft, kHeight - 8,
                      kWidth - kRight, kHeight - 8, with_commas(steps));
