@@ -31,7 +31,9 @@ struct Pool {
     const dma::PoolPiece piece{kPoolGpa, Iova(0x8'0000'0000), slots.get(), kPoolBytes};
     pool = std::move(*dma::BouncePool::create(memory, {&piece, 1}, {}, 4));
   }
-  struct Free { void operator()(void* p) const { std::free(p); } };
+  struct Free {
+    void operator()(void* p) const { std::free(p); }
+  };
   std::unique_ptr<std::byte, Free> ram, slots;
   dma::GuestMemory memory;
   std::unique_ptr<dma::BouncePool> pool;
@@ -106,7 +108,7 @@ struct Tracked {
     (void)memory.add({kRamGpa, kGiB, &behind});
     log.follow(memory);
   }
-  std::byte behind{};   // never looked at
+  std::byte behind{};  // never looked at
   dma::GuestMemory memory;
   dma::DirtyLog log;
   std::vector<uint64_t> bitmap = std::vector<uint64_t>(kGiB / 4096 / 64);

@@ -19,17 +19,21 @@ namespace {
 constexpr uint64_t kPageBytes = 4 * kKiB;
 
 static_assert(kPoolSegmentSlots == 128);
-__extension__ typedef unsigned __int128 Bits;   // a segment's slots; nearly all runs lie in one half of it
+__extension__ typedef unsigned __int128 Bits;  // a segment's slots; nearly all runs lie in one half of it
 
-constexpr uint64_t ones(unsigned count) { return ~uint64_t{0} >> (64 - count); }   // 1..64
+constexpr uint64_t ones(unsigned count) {
+  return ~uint64_t{0} >> (64 - count);
+}  // 1..64
 
-constexpr Bits join(const uint64_t (&words)[2]) { return (Bits{words[1]} << 64) | words[0]; }
+constexpr Bits join(const uint64_t (&words)[2]) {
+  return (Bits{words[1]} << 64) | words[0];
+}
 constexpr Bits run_bits(unsigned begin, unsigned slots) {
   return (slots == kPoolSegmentSlots ? ~Bits{0} : (Bits{1} << slots) - 1) << begin;
 }
 
 /// Every 2^n-th slot, from slot 0.
-constexpr uint64_t kEvery[7] = {~uint64_t{0},           0x5555'5555'5555'5555, 0x1111'1111'1111'1111,
+constexpr uint64_t kEvery[7] = {~uint64_t{0},          0x5555'5555'5555'5555, 0x1111'1111'1111'1111,
                                 0x0101'0101'0101'0101, 0x0001'0001'0001'0001, 0x0000'0001'0000'0001,
                                 0x0000'0000'0000'0001};
 
@@ -83,13 +87,16 @@ inline BouncePool::Fit BouncePool::fit_for(Gpa gpa, uint64_t bytes) const {
     const unsigned phase = static_cast<unsigned>(wanted - mask_origin_) & ((1u << mask_stride_log2_) - 1);
     fit.begins = kEvery[mask_stride_log2_] << phase;
   } else if (bytes >= kPageBytes) {
-    fit.begins = kEvery[1];   // pieces begin on a page
+    fit.begins = kEvery[1];  // pieces begin on a page
   }
   return fit;
 }
 
 inline BouncePool::Area& BouncePool::home_area() {
-  struct Home { uint64_t pool; Area* area; };
+  struct Home {
+    uint64_t pool;
+    Area* area;
+  };
   static thread_local constinit Home home{0, nullptr};
   if (home.pool != serial_) home = {serial_, &areas_[number_of_this_thread() % area_count_]};
   return *home.area;
@@ -133,14 +140,14 @@ inline void BouncePool::take(Area& area, unsigned slots) {
   return {};
 }
 
-inline BouncePool::Run BouncePool::take_locked(const Fit& fit, bool writable) {
+[[gnu::always_inline]] inline BouncePool::Run BouncePool::take_locked(const Fit& fit, bool writable) {
   Area& area = home_area();
   area.lock.lock();
   // Most often the first half of the segment where something was found or freed last has room.
   Segment& segment = segments_[area.hint];
   const uint64_t found = fit.slots <= 64 ? beginnings(~segment.used[0], fit.slots) & fit.begins : 0;
   if (found == 0) return search(area, fit, writable);
-  const uint64_t bits = (found & (~found + 1)) * ones(fit.slots);   // the lowest of `found`, and those after it
+  const uint64_t bits = (found & (~found + 1)) * ones(fit.slots);  // the lowest of `found`, and those after it
   segment.used[0] |= bits;
   if (writable) segment.written[0] |= bits;
   take(area, fit.slots);
@@ -164,8 +171,8 @@ std::byte* BouncePool::base(const Run& run) const {
 inline bool BouncePool::locate(Iova iova, Run* run, uint64_t* offset) {
   const Span* span = by_iova_.data();
   if (by_iova_.size() != 1) {
-    const auto next = std::upper_bound(by_iova_.begin(), by_iova_.end(), iova,
-                                       [](Iova i, const Span& s) { return i < s.iova; });
+    const auto next =
+        std::upper_bound(by_iova_.begin(), by_iova_.end(), iova, [](Iova i, const Span& s) { return i < s.iova; });
     if (next == by_iova_.begin()) return false;
     span = &*std::prev(next);
   }
@@ -184,7 +191,8 @@ Result<Mapped> BouncePool::map(const MapRequest& request, Copy copy) {
   // A length of 0 is refused here too; after this nothing wraps.
   if (bytes - 1 >= mapping_bytes_max_ || bytes - 1 > UINT64_MAX - gpa.value) return refuse_map(request);
   if (gpa <= gpa_last_ && gpa + (bytes - 1) >= gpa_first_ && holds(gpa, bytes)) return refuse_map(request);
-  if (memory_.at(gpa, bytes) == nullptr && !memory_.covers(gpa, bytes)) return refuse_map(request);
+  const std::byte* const buffer = memory_.at(gpa, bytes);
+  if (buffer == nullptr && !memory_.covers(gpa, bytes)) return refuse_map(request);
 
   const uint64_t offset = gpa.value & limits_.align_mask & (kPoolSlotBytes - 1);
   const uint64_t copied = copy == Copy::kYes ? bytes : 0;
@@ -192,25 +200,26 @@ Result<Mapped> BouncePool::map(const MapRequest& request, Copy copy) {
   const Run run = take_locked(fit, device_writes(request.direction));
   if (run.area == nullptr) return refuse_full(bytes);
   run.slot->gpa = gpa;
-  run.slot->what = Slot::record(bytes, offset, request.direction, State::kStreaming) |
-                   static_cast<uint64_t>(fit.slots) << Slot::kSlotsShift;
+  run.slot->what = Slot::record(bytes, offset, request.direction, State::kStreaming) | static_cast<uint64_t>(fit.slots)
+                                                                                           << Slot::kSlotsShift;
   run.slot->filled = Slot::range(0, copied);
   ++run.area->maps;
   if (copied != 0) run.area->bytes_copied += copied;
   run.area->lock.unlock();
 
-  const uint64_t run_bytes = fit.slots * kPoolSlotBytes;
-  if (copied != 0 || run_bytes != bytes) fill(base(run), run_bytes, offset, request, copied);
+  std::byte* const slot = base(run);
+  if (copied != 0) {
+    if (buffer != nullptr) {
+      std::memcpy(slot + offset, buffer, bytes);
+    } else {
+      memory_.read(gpa, {slot + offset, bytes});
+    }
+  }
+  if (const uint64_t run_bytes = fit.slots * kPoolSlotBytes; run_bytes != bytes) {  // the slack
+    std::memset(slot, 0, offset);
+    std::memset(slot + offset + bytes, 0, run_bytes - offset - bytes);
+  }
   return Mapped{places_[run.segment].iova + (run.begin * kPoolSlotBytes + offset), request};
-}
-
-/// The buffer, if it is to be copied, and zeroes around it.
-[[gnu::noinline]] void BouncePool::fill(std::byte* run, uint64_t run_bytes, uint64_t offset, const MapRequest& request,
-                                        uint64_t copied) const {
-  if (offset != 0) std::memset(run, 0, offset);
-  if (copied != 0) copy_out(request.gpa, {run + offset, copied});
-  const uint64_t end = offset + request.bytes;
-  if (end != run_bytes) std::memset(run + end, 0, run_bytes - end);
 }
 
 /// Guest memory to the pool, and back. False: it is not RAM (any more).
@@ -234,8 +243,8 @@ Result<void> BouncePool::unmap(const Mapped& mapped, Copy copy) {
   const MapRequest& request = mapped.request;
   const Slot& slot = *run.slot;
   run.area->lock.lock();
-  if (!slot.is(Slot::record(request.bytes, offset, request.direction, State::kStreaming)) ||
-      slot.gpa != request.gpa || request.bytes > mapping_bytes_max_) {
+  if (!slot.is(Slot::record(request.bytes, offset, request.direction, State::kStreaming)) || slot.gpa != request.gpa ||
+      request.bytes > mapping_bytes_max_) {
     run.area->lock.unlock();
     return refuse_unknown(mapped);
   }
@@ -265,10 +274,11 @@ Result<void> BouncePool::write_back(const Run& run, const Mapped& mapped) {
   run.area->bytes_copied += filled;
   run.area->lock.unlock();
   if (written) return {};
-  return refuse(ErrorName::kBadArgument,
-                fmt::format("unmapping {:#x}: the buffer of {} bytes at {:#x} is no longer guest RAM, so what the device "
-                            "wrote is lost; unmap before memory is taken away",
-                            mapped.iova.value, mapped.request.bytes, mapped.request.gpa.value));
+  return refuse(
+      ErrorName::kBadArgument,
+      fmt::format("unmapping {:#x}: the buffer of {} bytes at {:#x} is no longer guest RAM, so what the device "
+                  "wrote is lost; unmap before memory is taken away",
+                  mapped.iova.value, mapped.request.bytes, mapped.request.gpa.value));
 }
 
 /// Leaves the area locked if there is no error.
@@ -311,7 +321,9 @@ Result<void> BouncePool::sync_for_device(const Mapped& mapped, uint64_t offset, 
   if (auto live = lock_live(mapped, offset, bytes, &run); !live) return live;
   // [begin, end) is copied in: for a device that reads, what was asked; and of a mapping without copies, what joins
   // these bytes to those that were filled before, so that what is filled stays one piece.
-  struct Part { uint64_t begin, end; };
+  struct Part {
+    uint64_t begin, end;
+  };
   Part parts[3];
   unsigned count = 0;
   const auto add = [&](uint64_t begin, uint64_t end) {
@@ -340,10 +352,11 @@ Result<void> BouncePool::sync_for_device(const Mapped& mapped, uint64_t offset, 
 
 Result<Coherent> BouncePool::allocate_coherent(uint64_t bytes) {
   if (bytes == 0 || bytes > kPoolSegmentBytes) {
-    return refuse(ErrorName::kBadArgument,
-                  compiled_text(FMT_COMPILE("coherent memory of {} bytes: the bounce pool has 1 to {} in one piece; ask "
-                                            "for several"),
-                                bytes, kPoolSegmentBytes));
+    return refuse(
+        ErrorName::kBadArgument,
+        compiled_text(FMT_COMPILE("coherent memory of {} bytes: the bounce pool has 1 to {} in one piece; ask "
+                                  "for several"),
+                      bytes, kPoolSegmentBytes));
   }
   const uint64_t whole = round_up(bytes, kPageBytes);
   const Fit fit{static_cast<unsigned>(whole / kPoolSlotBytes), kEvery[1]};
@@ -411,10 +424,11 @@ void BouncePool::live_writable(uint32_t segment, uint64_t (&bits)[2]) const {
   } else if (bytes - 1 > UINT64_MAX - request.gpa.value) {
     why = "it wraps around";
   } else if (bytes > mapping_bytes_max_) {
-    return refuse(ErrorName::kBadArgument,
-                  compiled_text(FMT_COMPILE("mapping {} bytes at {:#x}: the bounce pool takes at most {} at once; split "
-                                            "the request (dma_max_mapping_size)"),
-                                bytes, request.gpa.value, mapping_bytes_max_));
+    return refuse(
+        ErrorName::kBadArgument,
+        compiled_text(FMT_COMPILE("mapping {} bytes at {:#x}: the bounce pool takes at most {} at once; split "
+                                  "the request (dma_max_mapping_size)"),
+                      bytes, request.gpa.value, mapping_bytes_max_));
   } else if (holds(request.gpa, bytes)) {
     why = "it is the bounce pool's own memory, which the device reaches already";
   }
@@ -429,10 +443,11 @@ void BouncePool::live_writable(uint32_t segment, uint64_t (&bits)[2]) const {
     used += areas_[n].used;
     slots += areas_[n].slots;
   }
-  return refuse(ErrorName::kBusy,
-                compiled_text(FMT_COMPILE("the bounce pool is full: no free run for {} bytes, {} of {} slots of {} bytes "
-                                          "are used; try again after an unmap or give the guest a larger pool"),
-                              bytes, used, slots, kPoolSlotBytes));
+  return refuse(
+      ErrorName::kBusy,
+      compiled_text(FMT_COMPILE("the bounce pool is full: no free run for {} bytes, {} of {} slots of {} bytes "
+                                "are used; try again after an unmap or give the guest a larger pool"),
+                    bytes, used, slots, kPoolSlotBytes));
 }
 
 [[gnu::noinline, gnu::cold]] tl::unexpected<Error> BouncePool::refuse_unknown(const Mapped& mapped) {

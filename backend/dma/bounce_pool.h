@@ -31,16 +31,16 @@
 
 namespace dartboard::backend::dma {
 
-inline constexpr uint64_t kPoolSlotBytes = 2 * kKiB;         // Linux IO_TLB_SIZE
-inline constexpr uint64_t kPoolSegmentSlots = 128;           // Linux IO_TLB_SEGSIZE
+inline constexpr uint64_t kPoolSlotBytes = 2 * kKiB;  // Linux IO_TLB_SIZE
+inline constexpr uint64_t kPoolSegmentSlots = 128;    // Linux IO_TLB_SEGSIZE
 inline constexpr uint64_t kPoolSegmentBytes = kPoolSlotBytes * kPoolSegmentSlots;
 
 /// Memory of the pool that is contiguous for guest, device and this process.
 struct PoolPiece {
-  Gpa gpa;                     ///< where the guest sees it
-  Iova iova;                   ///< where the device sees it
-  std::byte* base = nullptr;   ///< where this process sees it
-  uint64_t bytes = 0;          ///< a multiple of 256 KiB
+  Gpa gpa;                    ///< where the guest sees it
+  Iova iova;                  ///< where the device sees it
+  std::byte* base = nullptr;  ///< where this process sees it
+  uint64_t bytes = 0;         ///< a multiple of 256 KiB
 };
 
 /// Whether a mapping moves bytes. kSkip: the driver does it by syncs, or has no use for it (DMA_ATTR_SKIP_CPU_SYNC).
@@ -48,15 +48,15 @@ enum class Copy : bool { kSkip, kYes };
 
 struct PoolAreaUse {
   uint64_t bytes = 0, used_bytes = 0, used_bytes_peak = 0;
-  uint64_t full = 0;           ///< requests that found no room here and went on to the next area
+  uint64_t full = 0;  ///< requests that found no room here and went on to the next area
 };
 
 struct PoolUse {
-  uint64_t bytes = 0;          ///< what can be handed out: without what lies above the device's mask
-  uint64_t used_bytes = 0;     ///< whole slots
-  uint64_t used_bytes_peak = 0;   ///< the sum of the areas' peaks: exact with one area, else never too small
+  uint64_t bytes = 0;            ///< what can be handed out: without what lies above the device's mask
+  uint64_t used_bytes = 0;       ///< whole slots
+  uint64_t used_bytes_peak = 0;  ///< the sum of the areas' peaks: exact with one area, else never too small
   uint64_t maps = 0, unmaps = 0, coherent_allocations = 0, bytes_copied = 0;
-  uint64_t refusals = 0;       ///< requests that failed, for any reason
+  uint64_t refusals = 0;  ///< requests that failed, for any reason
   std::vector<PoolAreaUse> areas;
 };
 
@@ -110,17 +110,17 @@ class BouncePool {
   struct alignas(64) Segment {
     // A bit for each slot.
     uint64_t used[2] = {};
-    uint64_t written[2] = {};    ///< in a run that the device may write, live now or since the last collect_written()
+    uint64_t written[2] = {};  ///< in a run that the device may write, live now or since the last collect_written()
     uint32_t area = 0;
-    bool usable = true;          ///< below the device's address_max
+    bool usable = true;  ///< below the device's address_max
   };
   enum class State : uint8_t { kFree, kStreaming, kLeaving, kCoherent };
   /// What a run is, in its first slot. The others stay free. `what` is one word, so that it is stored and compared at
   /// once: bytes (32 bits), where the buffer begins in the slot (16), direction (4), state (4), slots (8).
   struct alignas(32) Slot {
-    Gpa gpa;                     ///< the buffer
+    Gpa gpa;  ///< the buffer
     uint64_t what = 0;
-    uint64_t filled = 0;         ///< of the buffer, what was copied in, so may be copied out: from (32 bits), to (32)
+    uint64_t filled = 0;  ///< of the buffer, what was copied in, so may be copied out: from (32 bits), to (32)
 
     static constexpr uint64_t kSlotsShift = 56;
     static constexpr uint64_t record(uint64_t bytes, uint64_t offset, Direction direction, State state) {
@@ -138,18 +138,25 @@ class BouncePool {
     /// This record, apart from its number of slots.
     bool is(uint64_t recorded) const { return (what ^ recorded) << 8 == 0; }
   };
-  struct Place { Gpa gpa; Iova iova; std::byte* base = nullptr; };
-  struct alignas(128) Area {     // two lines: the processor fetches them in pairs
+  struct Place {
+    Gpa gpa;
+    Iova iova;
+    std::byte* base = nullptr;
+  };
+  struct alignas(128) Area {  // two lines: the processor fetches them in pairs
     mutable SpinLock lock;
-    uint32_t first = 0, count = 0;   ///< its segments
-    uint32_t hint = 0;               ///< where something was found or freed last
+    uint32_t first = 0, count = 0;  ///< its segments
+    uint32_t hint = 0;              ///< where something was found or freed last
     uint64_t slots = 0, used = 0, used_peak = 0;
     uint64_t full = 0, maps = 0, unmaps = 0, coherent = 0, bytes_copied = 0, refusals = 0;
   };
-  struct Fit { unsigned slots; uint64_t begins; };   ///< begins: where a run may, in each half of a segment
+  struct Fit {
+    unsigned slots;
+    uint64_t begins;
+  };  ///< begins: where a run may, in each half of a segment
   /// A run, by its first slot.
   struct Run {
-    uint32_t segment = 0, begin = 0;                  ///< begin: in the segment
+    uint32_t segment = 0, begin = 0;  ///< begin: in the segment
     Area* area = nullptr;
     Slot* slot = nullptr;
   };
@@ -168,7 +175,6 @@ class BouncePool {
   /// what the run is, and unlocks.
   Run take_locked(const Fit& fit, bool writable);
   Run search(Area& home, const Fit& fit, bool writable);
-  void fill(std::byte* run, uint64_t run_bytes, uint64_t offset, const MapRequest& request, uint64_t copied) const;
   bool copy_out(Gpa from, std::span<std::byte> to) const;
   bool copy_back(Gpa to, std::span<const std::byte> from) const;
   void release(const Run& run);
@@ -187,23 +193,27 @@ class BouncePool {
   tl::unexpected<Error> refuse_vanished(const Mapped& mapped);
 
   const GuestMemory& memory_;
-  const std::vector<PoolPiece> pieces_;         ///< as given: the order of segments
+  const std::vector<PoolPiece> pieces_;  ///< as given: the order of segments
   const DeviceLimits limits_;
   const uint64_t mapping_bytes_max_;
-  unsigned mask_stride_log2_ = 0;               ///< the alignment mask in slots; 0: it is within one
-  unsigned mask_origin_ = 0;                    ///< device address of slot 0, in slots, below the mask
-  Gpa gpa_first_, gpa_last_;                    ///< hull of the pieces
-  struct Span { Iova iova; uint64_t bytes; uint32_t segment; };
+  unsigned mask_stride_log2_ = 0;  ///< the alignment mask in slots; 0: it is within one
+  unsigned mask_origin_ = 0;       ///< device address of slot 0, in slots, below the mask
+  Gpa gpa_first_, gpa_last_;       ///< hull of the pieces
+  struct Span {
+    Iova iova;
+    uint64_t bytes;
+    uint32_t segment;
+  };
   std::vector<Span> by_iova_;
-  std::vector<Place> places_;                   ///< of each segment; never changes
+  std::vector<Place> places_;  ///< of each segment; never changes
   std::vector<Segment> segments_;
   std::vector<Slot> slots_;
   const uint32_t area_count_;
   std::unique_ptr<Area[]> areas_;
 
-  const uint64_t serial_;                       ///< tells pools apart in a thread's memory
+  const uint64_t serial_;  ///< tells pools apart in a thread's memory
   std::mutex threads_mutex_;
-  std::vector<std::thread::id> threads_;        ///< by first use: the n-th has area n modulo areas
+  std::vector<std::thread::id> threads_;  ///< by first use: the n-th has area n modulo areas
 };
 
 }  // namespace dartboard::backend::dma

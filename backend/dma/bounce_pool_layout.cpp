@@ -12,11 +12,11 @@ namespace dartboard::backend::dma {
 namespace {
 
 constexpr uint64_t kPageBytes = 4 * kKiB;
-constexpr uint64_t kSlotsMax = uint64_t{1} << 31;        // 4 TiB; slot numbers have 32 bits
-constexpr uint64_t kThreadsMax = 4096;                    // remembered by name; later ones by their number
+constexpr uint64_t kSlotsMax = uint64_t{1} << 31;  // 4 TiB; slot numbers have 32 bits
+constexpr uint64_t kThreadsMax = 4096;             // remembered by name; later ones by their number
 
 uint64_t max_mapping(const DeviceLimits& limits) {
-  return kPoolSegmentBytes - round_up(limits.align_mask, kPoolSlotBytes);   // Linux swiotlb_max_mapping_size
+  return kPoolSegmentBytes - round_up(limits.align_mask, kPoolSlotBytes);  // Linux swiotlb_max_mapping_size
 }
 
 /// Whether two stretches that do not wrap share a byte.
@@ -29,7 +29,9 @@ uint64_t next_serial() {
   return ++last;
 }
 
-tl::unexpected<Error> bad(std::string sentence) { return fail(ErrorName::kBadArgument, std::move(sentence)); }
+tl::unexpected<Error> bad(std::string sentence) {
+  return fail(ErrorName::kBadArgument, std::move(sentence));
+}
 
 }  // namespace
 
@@ -39,9 +41,10 @@ Result<void> BouncePool::check(std::span<const PoolPiece> pieces, const DeviceLi
   }
   const uint64_t mask = limits.align_mask;
   if ((mask & (mask + 1)) != 0 || mask >= kPoolSegmentBytes - kPoolSlotBytes) {
-    return bad(fmt::format("bounce pool: an alignment mask of {:#x}; it must be one less than a power of two, of at most "
-                           "{} bytes",
-                           mask, kPoolSegmentBytes / 2));
+    return bad(
+        fmt::format("bounce pool: an alignment mask of {:#x}; it must be one less than a power of two, of at most "
+                    "{} bytes",
+                    mask, kPoolSegmentBytes / 2));
   }
   const uint64_t same_below = std::max(kPageBytes, mask + 1);
   uint64_t slots = 0;
@@ -67,9 +70,10 @@ Result<void> BouncePool::check(std::span<const PoolPiece> pieces, const DeviceLi
       return bad(what() + fmt::format("the pool would have more than {} slots", kSlotsMax));
     }
     if ((piece.iova - pieces[0].iova) % same_below != 0) {
-      return bad(what() + fmt::format("its device address differs from the first piece's below {:#x}; the guest's kernel "
-                                      "aligns by the first",
-                                      same_below));
+      return bad(what() +
+                 fmt::format("its device address differs from the first piece's below {:#x}; the guest's kernel "
+                             "aligns by the first",
+                             same_below));
     }
     for (uint64_t at = 0; at < piece.bytes; at += kPoolSegmentBytes) {
       if ((piece.iova.value + at) >> 32 != (piece.iova.value + at + kPoolSegmentBytes - 1) >> 32) {
@@ -86,10 +90,11 @@ Result<void> BouncePool::check(std::span<const PoolPiece> pieces, const DeviceLi
     }
   }
   if (!reachable) {
-    return fail(ErrorName::kOutOfRange,
-                fmt::format("bounce pool: the device addresses up to {:#x} (its DMA mask), the pool begins at {:#x}; this "
-                            "device needs a pool at lower addresses",
-                            limits.address_max, pieces[0].iova.value));
+    return fail(
+        ErrorName::kOutOfRange,
+        fmt::format("bounce pool: the device addresses up to {:#x} (its DMA mask), the pool begins at {:#x}; this "
+                    "device needs a pool at lower addresses",
+                    limits.address_max, pieces[0].iova.value));
   }
   return {};
 }
@@ -158,7 +163,7 @@ void BouncePool::reset() {
     for (uint32_t s = area.first; s < area.first + area.count; ++s) {
       Segment& segment = segments_[s];
       for (unsigned w = 0; w < 2; ++w) {
-        segment.used[w] = segment.usable ? 0 : ~uint64_t{0};   // what was written until now is still to be told
+        segment.used[w] = segment.usable ? 0 : ~uint64_t{0};  // what was written until now is still to be told
       }
       const auto head = slots_.begin() + static_cast<std::ptrdiff_t>(s * kPoolSegmentSlots);
       for (auto slot = head; slot != head + kPoolSegmentSlots; ++slot) slot->what = 0;
@@ -217,8 +222,8 @@ PoolUse BouncePool::use() const {
   for (uint32_t n = 0; n < area_count_; ++n) {
     const Area& area = areas_[n];
     const std::lock_guard held(area.lock);
-    use.areas.push_back({area.slots * kPoolSlotBytes, area.used * kPoolSlotBytes, area.used_peak * kPoolSlotBytes,
-                         area.full});
+    use.areas.push_back(
+        {area.slots * kPoolSlotBytes, area.used * kPoolSlotBytes, area.used_peak * kPoolSlotBytes, area.full});
     use.bytes += use.areas.back().bytes;
     use.used_bytes += use.areas.back().used_bytes;
     use.used_bytes_peak += use.areas.back().used_bytes_peak;

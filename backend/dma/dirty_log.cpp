@@ -11,7 +11,7 @@
 namespace dartboard::backend::dma {
 namespace {
 
-constexpr uint64_t kStripeWords = 256;                       // 64 MiB
+constexpr uint64_t kStripeWords = 256;  // 64 MiB
 constexpr uint64_t kStripePages = kStripeWords * 64;
 
 /// Bits [first, last] of a word.
@@ -29,10 +29,11 @@ constexpr uint64_t bits_in_word(uint64_t word, uint64_t first, uint64_t last) {
 
 Result<void> DirtyLog::check(Gpa from, uint64_t bytes, uint64_t page_bytes, std::span<const uint64_t> bitmap) {
   if (!is_power_of_two(page_bytes) || page_bytes < kPageBytes || from.value % page_bytes != 0) {
-    return fail(ErrorName::kBadArgument,
-                fmt::format("dirty pages from {:#x}, of {} bytes each: pages are a power of two of at least {}, and the "
-                            "range begins on one",
-                            from.value, page_bytes, kPageBytes));
+    return fail(
+        ErrorName::kBadArgument,
+        fmt::format("dirty pages from {:#x}, of {} bytes each: pages are a power of two of at least {}, and the "
+                    "range begins on one",
+                    from.value, page_bytes, kPageBytes));
   }
   if (bytes != 0 && bytes - 1 > UINT64_MAX - from.value) {
     return fail(ErrorName::kBadArgument,
@@ -147,7 +148,7 @@ void DirtyLog::collect_range(Range& range, uint64_t first, uint64_t last, uint64
     const std::lock_guard held(s.lock);
     if (!s.dirty && s.live_pages == 0) continue;
     const bool was_dirty = s.dirty;
-    if (to - from == kStripePages - 1) s.dirty = false;   // nothing of it is left
+    if (to - from == kStripePages - 1) s.dirty = false;  // nothing of it is left
     uint64_t word = from / 64;
     const uint64_t last_word = to / 64;
     while (word <= last_word) {

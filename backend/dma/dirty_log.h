@@ -38,26 +38,26 @@ class DirtyLog {
   void add_live(Gpa gpa, uint64_t bytes) { change(gpa, bytes, Change::kAdd); }
   void remove_live(Gpa gpa, uint64_t bytes) { change(gpa, bytes, Change::kRemove); }
 
-  /// Sets the bits of pages that are dirty or under a live mapping; of the former it forgets those it told. Bit n is the
-  /// page at from + n * page_bytes. Errors as check().
+  /// Sets the bits of pages that are dirty or under a live mapping; of the former it forgets those it told. Bit n is
+  /// the page at from + n * page_bytes. Errors as check().
   Result<void> collect(Gpa from, uint64_t bytes, uint64_t page_bytes, std::span<uint64_t> bitmap);
 
  private:
   enum class Change : uint8_t { kMark, kAdd, kRemove };
   struct alignas(64) Stripe {
     SpinLock lock;
-    bool dirty = false;          ///< a page of it may be
+    bool dirty = false;  ///< a page of it may be
     uint32_t live_pages = 0;
   };
   /// Words begin at addresses that are multiples of 64 pages, so that a query's bits mostly fall on whole words.
   struct Range {
     Gpa gpa;
     uint64_t bytes = 0;
-    uint64_t first_page = 0;     ///< of word 0
+    uint64_t first_page = 0;  ///< of word 0
     std::vector<uint64_t> dirty, live;
-    std::vector<uint32_t> counts;   ///< live mappings of each page; empty until there was one
+    std::vector<uint32_t> counts;  ///< live mappings of each page; empty until there was one
     std::unique_ptr<Stripe[]> stripes;
-    SpinLock counts_lock;        ///< makes `counts` once
+    SpinLock counts_lock;  ///< makes `counts` once
 
     uint64_t last_page() const { return (gpa.value + (bytes - 1)) / kPageBytes; }
   };
@@ -67,7 +67,7 @@ class DirtyLog {
   static void collect_range(Range& range, uint64_t first, uint64_t last, uint64_t from_page, uint64_t pages_per_bit,
                             std::span<uint64_t> bitmap);
 
-  std::vector<std::unique_ptr<Range>> ranges_;   ///< by ascending address
+  std::vector<std::unique_ptr<Range>> ranges_;  ///< by ascending address
 };
 
 }  // namespace dartboard::backend::dma

@@ -10,17 +10,21 @@
 namespace dartboard::backend::dma {
 namespace {
 
-constexpr uint64_t kPieceAlignment = 64 * kKiB;   // no smaller than a page of any host
+constexpr uint64_t kPieceAlignment = 64 * kKiB;  // no smaller than a page of any host
 
 constexpr bool meet(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes) {
   return a <= b + (b_bytes - 1) && b <= a + (a_bytes - 1);
 }
 
-bool is_budget(ErrorName name) { return name == ErrorName::kBudgetBytes || name == ErrorName::kBudgetMappings; }
+bool is_budget(ErrorName name) {
+  return name == ErrorName::kBudgetBytes || name == ErrorName::kBudgetMappings;
+}
 
 }  // namespace
 
-void PoolStrategy::Free::operator()(std::byte* memory) const { std::free(memory); }
+void PoolStrategy::Free::operator()(std::byte* memory) const {
+  std::free(memory);
+}
 
 PoolStrategy::~PoolStrategy() {
   if (stop()) return;
@@ -36,16 +40,18 @@ Result<void> PoolStrategy::check_budget() const {
   const uint64_t bytes_left = budget.bytes_max - std::min(budget.bytes_max, use.bytes);
   const uint64_t mappings_left = budget.mappings_max - std::min(budget.mappings_max, use.mappings);
   if (options_.bytes > bytes_left) {
-    return fail(ErrorName::kBudgetBytes,
-                fmt::format("bounce pool of {} bytes: {} more than the {} that are left of the mapper's {}; make the pool "
-                            "smaller",
-                            options_.bytes, options_.bytes - bytes_left, bytes_left, budget.bytes_max));
+    return fail(
+        ErrorName::kBudgetBytes,
+        fmt::format("bounce pool of {} bytes: {} more than the {} that are left of the mapper's {}; make the pool "
+                    "smaller",
+                    options_.bytes, options_.bytes - bytes_left, bytes_left, budget.bytes_max));
   }
   if (mappings > mappings_left) {
-    return fail(ErrorName::kBudgetMappings,
-                fmt::format("bounce pool in {} mappings: {} more than the {} that are left of the mapper's {}; make the "
-                            "pieces larger",
-                            mappings, mappings - mappings_left, mappings_left, budget.mappings_max));
+    return fail(
+        ErrorName::kBudgetMappings,
+        fmt::format("bounce pool in {} mappings: {} more than the {} that are left of the mapper's {}; make the "
+                    "pieces larger",
+                    mappings, mappings - mappings_left, mappings_left, budget.mappings_max));
   }
   return {};
 }
@@ -81,13 +87,13 @@ Result<void> PoolStrategy::take_memory() {
   if (options_.source == PoolOptions::Source::kPieces) return take_pieces();
   auto taken = take_buffer();
   if (taken || options_.source == PoolOptions::Source::kBuffer || is_budget(taken.error().name)) return taken;
-  if (buffer_) return taken;   // it came in parts and could not be given back: the budget is not ours to take twice
+  if (buffer_) return taken;  // it came in parts and could not be given back: the budget is not ours to take twice
   auto pieces = take_pieces();
   if (pieces) {
     ++past_.degradations;
   } else {
-    pieces.error().sentence = fmt::format("{}; and not in one buffer: {}", pieces.error().sentence,
-                                          taken.error().sentence);
+    pieces.error().sentence =
+        fmt::format("{}; and not in one buffer: {}", pieces.error().sentence, taken.error().sentence);
   }
   return pieces;
 }
@@ -106,11 +112,12 @@ Result<void> PoolStrategy::take_buffer() {
     buffer_ = false;
     ++past_.host_unmaps;
   }
-  return fail(ErrorName::kMapperFailed,
-              fmt::format("bounce pool: the mapper gave {} bytes in {} segments, the first of {}{}; it must be one. Make "
-                          "the pool smaller or of pieces",
-                          options_.bytes, buffer->segments, buffer->segment_length,
-                          buffer->base == nullptr ? " and without memory" : ""));
+  return fail(
+      ErrorName::kMapperFailed,
+      fmt::format("bounce pool: the mapper gave {} bytes in {} segments, the first of {}{}; it must be one. Make "
+                  "the pool smaller or of pieces",
+                  options_.bytes, buffer->segments, buffer->segment_length,
+                  buffer->base == nullptr ? " and without memory" : ""));
 }
 
 Result<void> PoolStrategy::take_pieces() {
@@ -144,17 +151,19 @@ Result<void> PoolStrategy::place() {
     for (const RamRange& ram : memory_.ranges()) {
       const bool own = std::find(placed_.begin(), placed_.end(), ram.gpa) != placed_.end();
       if (meet(piece.gpa.value, piece.bytes, ram.gpa.value, ram.bytes)) {
-        return fail(ErrorName::kBusy,
-                    fmt::format("bounce pool: {:#x} bytes at guest {:#x} collide with the guest's RAM of {:#x} bytes at "
-                                "{:#x}; give the pool a guest address of its own (dma-ranges) or move the RAM",
-                                piece.bytes, piece.gpa.value, ram.bytes, ram.gpa.value));
+        return fail(
+            ErrorName::kBusy,
+            fmt::format("bounce pool: {:#x} bytes at guest {:#x} collide with the guest's RAM of {:#x} bytes at "
+                        "{:#x}; give the pool a guest address of its own (dma-ranges) or move the RAM",
+                        piece.bytes, piece.gpa.value, ram.bytes, ram.gpa.value));
       }
       if (!own && options_.gpa && options_.identity_for_other_ram &&
           meet(piece.iova.value, piece.bytes, ram.gpa.value, ram.bytes)) {
-        return fail(ErrorName::kBusy,
-                    fmt::format("bounce pool: the device sees it at {:#x} ({:#x} bytes), where the guest has {:#x} bytes "
-                                "of RAM at {:#x}; with identity entries dma-ranges would mean both: move the RAM",
-                                piece.iova.value, piece.bytes, ram.bytes, ram.gpa.value));
+        return fail(
+            ErrorName::kBusy,
+            fmt::format("bounce pool: the device sees it at {:#x} ({:#x} bytes), where the guest has {:#x} bytes "
+                        "of RAM at {:#x}; with identity entries dma-ranges would mean both: move the RAM",
+                        piece.iova.value, piece.bytes, ram.bytes, ram.gpa.value));
       }
     }
     if (auto added = memory_.add({piece.gpa, piece.bytes, piece.base}); !added) return added;
@@ -275,7 +284,7 @@ const Counters& PoolStrategy::counters() const {
     counters_.bytes_copied += use.bytes_copied;
     counters_.refusals += use.refusals;
   }
-  counters_.hits = counters_.maps;   // none needs the host
+  counters_.hits = counters_.maps;  // none needs the host
   return counters_;
 }
 

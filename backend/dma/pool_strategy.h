@@ -27,8 +27,8 @@
 namespace dartboard::backend::dma {
 
 struct PoolOptions {
-  uint64_t bytes = 64 * kMiB;         ///< a multiple of 256 KiB; Linux's default size of a swiotlb
-  uint32_t areas = 4;                 ///< as many threads map without meeting
+  uint64_t bytes = 64 * kMiB;  ///< a multiple of 256 KiB; Linux's default size of a swiotlb
+  uint32_t areas = 4;          ///< as many threads map without meeting
   /// Where the guest sees the pool: the device tree then needs dma-ranges. Without: where the device sees it.
   std::optional<Gpa> gpa;
   /// With `gpa`: the device tree also has identity entries for the other RAM, because another device behind the same
@@ -37,7 +37,7 @@ struct PoolOptions {
   bool identity_for_other_ram = false;
   enum class Source : uint8_t { kBuffer, kPieces, kBufferElsePieces };
   Source source = Source::kBufferElsePieces;
-  uint64_t piece_bytes = 2 * kMiB;    ///< of each piece, a multiple of 256 KiB; the last one may be shorter
+  uint64_t piece_bytes = 2 * kMiB;  ///< of each piece, a multiple of 256 KiB; the last one may be shorter
   DeviceLimits limits;
 };
 
@@ -79,7 +79,9 @@ class PoolStrategy final : public Strategy {
   const BouncePool* pool() const { return pool_.get(); }
 
  private:
-  struct Free { void operator()(std::byte* memory) const; };
+  struct Free {
+    void operator()(std::byte* memory) const;
+  };
 
   Result<void> check_budget() const;
   Result<void> take_memory();
@@ -94,10 +96,10 @@ class PoolStrategy final : public Strategy {
   GuestMemory& memory_;
   Mapper& mapper_;
   const PoolOptions options_;
-  bool buffer_ = false;                       ///< the mapper's buffer is ours
-  std::unique_ptr<std::byte, Free> own_;      ///< memory behind pieces
-  std::vector<uint64_t> keys_;                ///< of mapped pieces
-  std::vector<Gpa> placed_;                   ///< ranges of `memory_` that are the pool's
+  bool buffer_ = false;                   ///< the mapper's buffer is ours
+  std::unique_ptr<std::byte, Free> own_;  ///< memory behind pieces
+  std::vector<uint64_t> keys_;            ///< of mapped pieces
+  std::vector<Gpa> placed_;               ///< ranges of `memory_` that are the pool's
   std::vector<PoolPiece> pieces_;
   std::unique_ptr<BouncePool> pool_;
   DirtyLog dirty_;

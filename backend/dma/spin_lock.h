@@ -17,7 +17,7 @@ class SpinLock {
   void unlock() { held_.store(false, std::memory_order_release); }
 
  private:
-  static constexpr int kTurnsMax = 64;   // about a microsecond: longer than any holder that runs
+  static constexpr int kTurnsMax = 64;  // about a microsecond: longer than any holder that runs
 
   void wait() const {
     for (int turn = 0; held_.load(std::memory_order_relaxed); ++turn) {

@@ -25,7 +25,7 @@ struct Draws {
   uint64_t below(uint64_t bound) { return next() % bound; }
 };
 
-constexpr uint64_t kLanes = 48, kLaneBytes = 272 * kKiB;   // a buffer stays in its lane: none overlap
+constexpr uint64_t kLanes = 48, kLaneBytes = 272 * kKiB;  // a buffer stays in its lane: none overlap
 
 class Oracle {
  public:
@@ -84,7 +84,7 @@ class Oracle {
   struct Lane {
     std::optional<Mapped> live;
     bool filled = true;
-    std::vector<std::byte> device;   ///< what the device must see
+    std::vector<std::byte> device;  ///< what the device must see
   };
 
   /// Mostly small, sometimes as large as can be.
@@ -197,7 +197,9 @@ class Oracle {
     lane.live.reset();
   }
 
-  struct Part { uint64_t offset, bytes; };
+  struct Part {
+    uint64_t offset, bytes;
+  };
   Part part(const Lane& lane) {
     const uint64_t offset = draws_.below(lane.live->request.bytes);
     return {offset, 1 + draws_.below(std::min<uint64_t>(lane.live->request.bytes - offset, 5000))};
@@ -230,7 +232,7 @@ class Oracle {
   }
   void sync_for_device(Lane& lane) {
     const MapRequest& r = lane.live->request;
-    if (!lane.filled) {   // all of it: from now on it is like any other
+    if (!lane.filled) {  // all of it: from now on it is like any other
       EXPECT_TRUE(w_.pool->sync_for_device(*lane.live, 0, r.bytes));
       lane.device.assign(ram_model(r.gpa), ram_model(r.gpa) + r.bytes);
       lane.filled = true;
@@ -271,14 +273,17 @@ class Oracle {
   PoolWorld w_;
   const DeviceLimits limits_;
   Draws draws_;
-  std::vector<std::byte> ram_;        ///< what RAM must be
+  std::vector<std::byte> ram_;  ///< what RAM must be
   std::vector<Lane> lanes_;
-  std::map<uint64_t, uint64_t> taken_;   ///< device address -> bytes, whole slots
+  std::map<uint64_t, uint64_t> taken_;  ///< device address -> bytes, whole slots
   std::vector<Coherent> rings_;
   uint64_t refused_ = 0, meant_to_fail_ = 0;
 };
 
-struct Run { const char* name; PoolWorld::Shape shape; };
+struct Run {
+  const char* name;
+  PoolWorld::Shape shape;
+};
 
 class BouncePoolProperty : public testing::TestWithParam<Run> {};
 
@@ -295,9 +300,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Run{"nvme", {.pieces = {kS, 2 * kS, kS}, .limits = {.align_mask = 0xfff}, .areas = 2}},
                     Run{"within_a_slot", {.pieces = {kS, kS, kS, kS}, .limits = {.align_mask = 0x7ff}, .areas = 4}},
                     Run{"iommu_granule", {.pieces = {2 * kS, 2 * kS}, .limits = {.align_mask = 0xffff}}},
-                    Run{"low_devices", {.pieces = {kS, 3 * kS},
-                                        .limits = {.address_max = PoolWorld::kIova.value + 64 * kMiB - 1, .align_mask = 0x1ff},
-                                        .areas = 3}}),
+                    Run{"low_devices",
+                        {.pieces = {kS, 3 * kS},
+                         .limits = {.address_max = PoolWorld::kIova.value + 64 * kMiB - 1, .align_mask = 0x1ff},
+                         .areas = 3}}),
     [](const testing::TestParamInfo<Run>& info) { return info.param.name; });
 
 }  // namespace

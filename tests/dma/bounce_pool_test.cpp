@@ -18,7 +18,9 @@ constexpr Gpa kRam = PoolWorld::kRam;
 constexpr uint64_t kSlot = kPoolSlotBytes, kSegment = kPoolSegmentBytes;
 constexpr Direction kTo = Direction::kToDevice, kFrom = Direction::kFromDevice, kBoth = Direction::kBidirectional;
 
-PoolWorld::Shape masked(uint64_t mask) { return {.limits = {.align_mask = mask}}; }
+PoolWorld::Shape masked(uint64_t mask) {
+  return {.limits = {.align_mask = mask}};
+}
 
 template <class T>
 ErrorName name_of(const Result<T>& r) {
@@ -50,15 +52,27 @@ TEST(BouncePoolMade, RefusesWhatNoPoolCanBeMadeOf) {
       {"device address within a page", ErrorName::kBadArgument, {{g, i + kSlot, m, kSegment}}},
       {"guest addresses wrap", ErrorName::kBadArgument, {{Gpa(0) - kSegment / 2, i, m, kSegment}}},
       {"device addresses wrap", ErrorName::kBadArgument, {{g, Iova(0) - kSegment / 2, m, kSegment}}},
-      {"pieces overlap for the guest", ErrorName::kBadArgument, {{g, i, m, 2 * kSegment}, {g + kSegment, i + kMiB, m, kSegment}}},
-      {"pieces overlap for the device", ErrorName::kBadArgument, {{g, i, m, 2 * kSegment}, {g + kMiB, i + kSegment, m, kSegment}}},
+      {"pieces overlap for the guest",
+       ErrorName::kBadArgument,
+       {{g, i, m, 2 * kSegment}, {g + kSegment, i + kMiB, m, kSegment}}},
+      {"pieces overlap for the device",
+       ErrorName::kBadArgument,
+       {{g, i, m, 2 * kSegment}, {g + kMiB, i + kSegment, m, kSegment}}},
       {"a segment crosses 4 GiB", ErrorName::kBadArgument, {{g, Iova(0x1'0000'0000 - 0x8000), m, kSegment}}},
-      {"pieces differ below the mask", ErrorName::kBadArgument,
-       {{g, i, m, kSegment}, {g + kMiB, i + kMiB + 0x4000, m, kSegment}}, {.align_mask = 0xffff}},
+      {"pieces differ below the mask",
+       ErrorName::kBadArgument,
+       {{g, i, m, kSegment}, {g + kMiB, i + kMiB + 0x4000, m, kSegment}},
+       {.align_mask = 0xffff}},
       {"mask with a hole", ErrorName::kBadArgument, {{g, i, m, kSegment}}, {.align_mask = 0xf0f}},
       {"mask of a whole segment", ErrorName::kBadArgument, {{g, i, m, kSegment}}, {.align_mask = kSegment - 1}},
-      {"above the device's mask", ErrorName::kOutOfRange, {{g, Iova(0x1'0000'0000), m, kSegment}}, {.address_max = UINT32_MAX}},
-      {"its end above the device's mask", ErrorName::kOutOfRange, {{g, i, m, kSegment}}, {.address_max = 0x8000'0000 + kSegment - 2}},
+      {"above the device's mask",
+       ErrorName::kOutOfRange,
+       {{g, Iova(0x1'0000'0000), m, kSegment}},
+       {.address_max = UINT32_MAX}},
+      {"its end above the device's mask",
+       ErrorName::kOutOfRange,
+       {{g, i, m, kSegment}},
+       {.address_max = 0x8000'0000 + kSegment - 2}},
   };
   const GuestMemory none;
   for (const BadPool& bad : table) {
@@ -83,7 +97,9 @@ TEST(BouncePoolMade, ZeroesAllPieces) {
 
 // ---- sizes and addresses
 
-struct SizeCase { uint64_t mask, bytes_max; };
+struct SizeCase {
+  uint64_t mask, bytes_max;
+};
 
 TEST(BouncePool, LargestMappingIsASegmentWithoutWhatTheMaskTakes) {
   for (const SizeCase c : {SizeCase{0, 256 * kKiB}, SizeCase{511, 254 * kKiB}, SizeCase{2047, 254 * kKiB},
@@ -101,13 +117,15 @@ TEST(BouncePool, LargestMappingIsASegmentWithoutWhatTheMaskTakes) {
   }
 }
 
-struct AlignCase { uint64_t mask, gpa, bytes, low_bits; };
+struct AlignCase {
+  uint64_t mask, gpa, bytes, low_bits;
+};
 
 TEST(BouncePool, LowBitsOfTheAddressSurviveUnderTheMask) {
-  for (const AlignCase c : {AlignCase{0, 0x123, 100, 0x7ff}, AlignCase{0x1ff, 0x123, 100, 0x1ff},
-                            AlignCase{0x7ff, 0x7ff, 3000, 0x7ff}, AlignCase{0xfff, 0xabc, 10, 0xfff},
-                            AlignCase{0xfff, 0x001, 8192, 0xfff}, AlignCase{0xffff, 0xfedc, 4096, 0xffff},
-                            AlignCase{0x1ffff, 0x1fedc, 1, 0x1ffff}}) {
+  for (const AlignCase c :
+       {AlignCase{0, 0x123, 100, 0x7ff}, AlignCase{0x1ff, 0x123, 100, 0x1ff}, AlignCase{0x7ff, 0x7ff, 3000, 0x7ff},
+        AlignCase{0xfff, 0xabc, 10, 0xfff}, AlignCase{0xfff, 0x001, 8192, 0xfff},
+        AlignCase{0xffff, 0xfedc, 4096, 0xffff}, AlignCase{0x1ffff, 0x1fedc, 1, 0x1ffff}}) {
     PoolWorld w(masked(c.mask));
     // Odd neighbours, so that the first free slot is not the right one by luck.
     ASSERT_TRUE(w.pool->map(request(kRam + 0x10'0000, 1)));
@@ -172,8 +190,8 @@ TEST(BouncePool, EveryPieceIsUsedAndFoundAgain) {
     seen.insert(mapped->iova.value);
     live.push_back(*mapped);
   }
-  EXPECT_EQ(seen, (std::set<uint64_t>{w.pieces[0].iova.value, w.pieces[1].iova.value,
-                                      w.pieces[1].iova.value + kSegment, w.pieces[2].iova.value}));
+  EXPECT_EQ(seen, (std::set<uint64_t>{w.pieces[0].iova.value, w.pieces[1].iova.value, w.pieces[1].iova.value + kSegment,
+                                      w.pieces[2].iova.value}));
   EXPECT_EQ(name_of(w.pool->map(request(kRam, 1))), ErrorName::kBusy);
   for (const Mapped& mapped : live) EXPECT_TRUE(w.pool->unmap(mapped));
   EXPECT_EQ(w.pool->use().used_bytes, 0u);
@@ -192,15 +210,18 @@ TEST(BouncePool, NothingIsHandedOutAboveTheDevicesMask) {
   EXPECT_EQ(name_of(w.pool->map(request(kRam, 1))), ErrorName::kBusy) << "also after a reset";
 }
 
-struct BadMap { const char* why; Gpa gpa; uint64_t bytes; };
+struct BadMap {
+  const char* why;
+  Gpa gpa;
+  uint64_t bytes;
+};
 
 TEST(BouncePool, RefusesBuffersThatAreNone) {
   PoolWorld w;
-  for (const BadMap& bad : {BadMap{"no bytes", kRam, 0}, BadMap{"wraps", Gpa(UINT64_MAX), 2},
-                            BadMap{"wraps by much", kRam, UINT64_MAX}, BadMap{"before RAM", kRam - 1, 2},
-                            BadMap{"past RAM", kRam + 4 * kMiB - 1, 2}, BadMap{"nowhere", Gpa(0), 1},
-                            BadMap{"the pool itself", PoolWorld::kPool, 1},
-                            BadMap{"the pool's end", PoolWorld::kPool + kMiB - 1, 1}}) {
+  for (const BadMap& bad :
+       {BadMap{"no bytes", kRam, 0}, BadMap{"wraps", Gpa(UINT64_MAX), 2}, BadMap{"wraps by much", kRam, UINT64_MAX},
+        BadMap{"before RAM", kRam - 1, 2}, BadMap{"past RAM", kRam + 4 * kMiB - 1, 2}, BadMap{"nowhere", Gpa(0), 1},
+        BadMap{"the pool itself", PoolWorld::kPool, 1}, BadMap{"the pool's end", PoolWorld::kPool + kMiB - 1, 1}}) {
     EXPECT_EQ(name_of(w.pool->map(request(bad.gpa, bad.bytes))), ErrorName::kBadArgument) << bad.why;
   }
   EXPECT_EQ(w.pool->use().refusals, 8u);
@@ -235,7 +256,10 @@ TEST(BouncePool, MemoryTakenAwayUnderAMappingIsAnErrorAndFreesTheRun) {
 
 // ---- bytes
 
-struct CopyCase { Direction direction; bool device_sees, cpu_sees; };
+struct CopyCase {
+  Direction direction;
+  bool device_sees, cpu_sees;
+};
 
 TEST(BouncePool, CopiesInAlwaysAndBackByDirection) {
   for (const CopyCase c : {CopyCase{kTo, true, false}, CopyCase{kFrom, true, true}, CopyCase{kBoth, true, true}}) {
@@ -256,7 +280,10 @@ TEST(BouncePool, CopiesInAlwaysAndBackByDirection) {
   }
 }
 
-struct SyncCase { Direction direction; bool cpu_gets, device_gets; };
+struct SyncCase {
+  Direction direction;
+  bool cpu_gets, device_gets;
+};
 
 TEST(BouncePool, SyncCopiesTheSubRangeByDirection) {
   for (const SyncCase c : {SyncCase{kTo, false, true}, SyncCase{kFrom, true, false}, SyncCase{kBoth, true, true}}) {

@@ -44,7 +44,9 @@ TEST(BouncePoolThreads, BytesOfEachThreadStayItsOwn) {
         for (const Mapped& one : live) {
           if (!w.pool->unmap(one)) ++wrong;
           const std::byte* const buffer = w.cpu(one.request.gpa);
-          if ((buffer[0] & std::byte{0x80}) == std::byte{0} || !all(buffer, one.request.bytes, static_cast<int>(buffer[0]))) ++wrong;
+          if ((buffer[0] & std::byte{0x80}) == std::byte{0} ||
+              !all(buffer, one.request.bytes, static_cast<int>(buffer[0])))
+            ++wrong;
           ++done;
         }
         live.clear();
@@ -93,7 +95,7 @@ TEST(BouncePoolThreads, EachThreadBeginsInAnAreaOfItsOwn) {
   in_threads([&](unsigned self) {
     EXPECT_TRUE(w.pool->map(request(PoolWorld::kRam + self * 4096, 100)));
     ++ready;
-    while (ready != kThreads) std::this_thread::yield();   // all alive at once: their ids differ
+    while (ready != kThreads) std::this_thread::yield();  // all alive at once: their ids differ
   });
   for (const PoolAreaUse& area : w.pool->use().areas) EXPECT_EQ(area.used_bytes, kPoolSlotBytes);
 }

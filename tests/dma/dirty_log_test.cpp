@@ -15,7 +15,7 @@ namespace dartboard::backend::dma {
 namespace {
 
 constexpr uint64_t kPage = 4096;
-std::byte memory_behind;   // the log never looks at it
+std::byte memory_behind;  // the log never looks at it
 using Pages = std::set<uint64_t>;
 
 struct Log {
@@ -119,18 +119,22 @@ TEST(DirtyLog, FollowsMemoryThatComesAndGoes) {
   EXPECT_EQ(l.everything(), Pages{}) << "new memory begins clean";
 }
 
-struct BadQuery { const char* why; uint64_t from, bytes, page_bytes; size_t words; };
+struct BadQuery {
+  const char* why;
+  uint64_t from, bytes, page_bytes;
+  size_t words;
+};
 
 TEST(DirtyLog, RefusesQueriesThatAreNone) {
   Log l;
   l.log.mark(Gpa(0x4000'0000), kMiB);
-  for (const BadQuery& q : {BadQuery{"page of 0", 0x4000'0000, kMiB, 0, 99}, BadQuery{"small page", 0x4000'0000, kMiB, 2048, 99},
-                            BadQuery{"odd page", 0x4000'0000, kMiB, 12288, 99},
-                            BadQuery{"between pages", 0x4000'1000, kMiB, 8192, 99},
-                            BadQuery{"wraps", 0xffff'ffff'ffff'f000, 0x1001, 4096, 99},
-                            BadQuery{"short bitmap", 0x4000'0000, kMiB, 4096, 3},
-                            BadQuery{"one page too many", 0x4000'0000, 256 * kKiB + 1, 4096, 1},
-                            BadQuery{"huge", 0, UINT64_MAX, 4096, 99}}) {
+  for (const BadQuery& q :
+       {BadQuery{"page of 0", 0x4000'0000, kMiB, 0, 99}, BadQuery{"small page", 0x4000'0000, kMiB, 2048, 99},
+        BadQuery{"odd page", 0x4000'0000, kMiB, 12288, 99}, BadQuery{"between pages", 0x4000'1000, kMiB, 8192, 99},
+        BadQuery{"wraps", 0xffff'ffff'ffff'f000, 0x1001, 4096, 99},
+        BadQuery{"short bitmap", 0x4000'0000, kMiB, 4096, 3},
+        BadQuery{"one page too many", 0x4000'0000, 256 * kKiB + 1, 4096, 1},
+        BadQuery{"huge", 0, UINT64_MAX, 4096, 99}}) {
     std::vector<uint64_t> bitmap(q.words);
     const auto collected = l.log.collect(Gpa(q.from), q.bytes, q.page_bytes, bitmap);
     ASSERT_FALSE(collected) << q.why;
@@ -147,12 +151,11 @@ RC_GTEST_PROP(DirtyLogProperty, AgreesWithASetOfPages, ()) {
   const std::vector<std::pair<uint64_t, uint64_t>> ranges = {{0x3f'f000, 70 * kMiB + 0x2345}, {0x1000'0800, 0x80'0000}};
   Log l(ranges);
   const auto is_ram = [&](uint64_t page) {
-    return std::any_of(ranges.begin(), ranges.end(), [&](const auto& r) {
-      return page + kPage > r.first && page < r.first + r.second;
-    });
+    return std::any_of(ranges.begin(), ranges.end(),
+                       [&](const auto& r) { return page + kPage > r.first && page < r.first + r.second; });
   };
   Pages marked;
-  std::map<uint64_t, unsigned> live;   // by page
+  std::map<uint64_t, unsigned> live;  // by page
   std::vector<std::pair<uint64_t, uint64_t>> mappings;
   const auto operations = *rc::gen::inRange(1, 40);
   for (int n = 0; n < operations; ++n) {
@@ -203,7 +206,7 @@ TEST(DirtyLogThreads, NoMarkIsLost) {
   std::atomic<bool> stop{false};
   constexpr uint64_t kPages = 2000;
   std::atomic<uint64_t> marks{0};
-  std::vector<uint64_t> generation(kPages);   // written before the mark, by one thread each
+  std::vector<uint64_t> generation(kPages);  // written before the mark, by one thread each
   std::vector<uint64_t> told(kPages);
   std::thread asks([&] {
     bool last = false;

@@ -32,20 +32,20 @@ class FakeMapper : public Mapper {
   ~FakeMapper() override { std::free(buffer_memory); }
 
   // What a test sets.
-  uint64_t fail_at = 0;                ///< this call (1 = the next) fails; 0: none
+  uint64_t fail_at = 0;  ///< this call (1 = the next) fails; 0: none
   ErrorName fail_with = ErrorName::kMapperFailed;
-  Iova next{0x8'0000'0000};            ///< where the next mapping goes
-  uint64_t gap_bytes = 16 * kKiB;      ///< left free behind each
-  std::vector<Iova> chosen;            ///< taken from the front, before `next`
+  Iova next{0x8'0000'0000};        ///< where the next mapping goes
+  uint64_t gap_bytes = 16 * kKiB;  ///< left free behind each
+  std::vector<Iova> chosen;        ///< taken from the front, before `next`
   uint32_t buffer_segments = 1;
 
   // What a test looks at.
-  std::vector<std::string> calls;      ///< by name, in order, failed ones too
-  std::map<uint64_t, Entry> entries;   ///< by key
+  std::vector<std::string> calls;     ///< by name, in order, failed ones too
+  std::map<uint64_t, Entry> entries;  ///< by key
   std::optional<Entry> buffer;
   std::byte* buffer_memory = nullptr;
-  bool quiet = false;                  ///< bus master is off; a test's driver turns it on with enable()
-  uint64_t taken_while_busy = 0;       ///< mappings taken away while the device could still use them
+  bool quiet = false;             ///< bus master is off; a test's driver turns it on with enable()
+  uint64_t taken_while_busy = 0;  ///< mappings taken away while the device could still use them
   uint64_t faults = 0;
 
   void enable() { quiet = false; }
@@ -53,7 +53,9 @@ class FakeMapper : public Mapper {
 
   /// Memory behind [iova, iova+bytes), or null and a fault.
   std::byte* reach(Iova iova, uint64_t bytes) {
-    const auto in = [&](const Entry& e) { return in_range(iova - e.iova, bytes, e.bytes) ? e.base + (iova - e.iova) : nullptr; };
+    const auto in = [&](const Entry& e) {
+      return in_range(iova - e.iova, bytes, e.bytes) ? e.base + (iova - e.iova) : nullptr;
+    };
     if (!quiet) {
       if (buffer) {
         if (std::byte* at = in(*buffer)) return at;
@@ -108,7 +110,7 @@ class FakeMapper : public Mapper {
     if (auto full = reserve(counted)) return tl::unexpected(*full);
     std::free(buffer_memory);
     buffer_memory = static_cast<std::byte*>(std::aligned_alloc(std::max(alignment, budget_.page_bytes), counted));
-    std::memset(buffer_memory, 0xee, counted);   // a real one is zeroed; who relies on it is found
+    std::memset(buffer_memory, 0xee, counted);  // a real one is zeroed; who relies on it is found
     buffer = Entry{buffer_memory, size, counted, choose(counted)};
     return dext::DmaBuffer{size, buffer->iova, size / buffer_segments, buffer_segments, buffer_memory};
   }

@@ -12,7 +12,11 @@ namespace {
 std::array<std::byte, 4096> bytes;
 std::byte* const kBase = bytes.data();
 
-struct AddCase { const char* why; RamRange range; ErrorName name; };
+struct AddCase {
+  const char* why;
+  RamRange range;
+  ErrorName name;
+};
 
 TEST(GuestMemory, RefusesRangesThatAreNoneOrOverlap) {
   GuestMemory memory;

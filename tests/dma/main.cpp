@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 // The client library brings the simulated Mac along, and SystemC's library wants this to link.
-extern "C" int sc_main(int, char**) { return 0; }
+extern "C" int sc_main(int, char**) {
+  return 0;
+}
 
 int main(int argc, char** argv) {
   setenv("RC_PARAMS", "seed=20261123 max_success=300", 0);

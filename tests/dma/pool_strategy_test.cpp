@@ -144,11 +144,20 @@ TEST(PoolStrategy, RefusesPoolsThatCannotBeAndHoldsNothing) {
   for (const BadStart& bad : {
            BadStart{"empty", {.bytes = 0}, {}, fine, ErrorName::kBadArgument, "262144"},
            BadStart{"half a segment", {.bytes = kMiB + 128 * kKiB}, {}, fine, ErrorName::kBadArgument, "262144"},
-           BadStart{"pieces of nothing", {.bytes = kMiB, .piece_bytes = 0}, {}, fine, ErrorName::kBadArgument, "pieces"},
-           BadStart{"more than the budget", {.bytes = kMiB}, {.bytes_max = 768 * kKiB}, fine, ErrorName::kBudgetBytes,
+           BadStart{
+               "pieces of nothing", {.bytes = kMiB, .piece_bytes = 0}, {}, fine, ErrorName::kBadArgument, "pieces"},
+           BadStart{"more than the budget",
+                    {.bytes = kMiB},
+                    {.bytes_max = 768 * kKiB},
+                    fine,
+                    ErrorName::kBudgetBytes,
                     "262144 more than the 786432"},
-           BadStart{"more pieces than mappings", pieces_of(256 * kKiB), {.mappings_max = 3}, fine,
-                    ErrorName::kBudgetMappings, "1 more than the 3"},
+           BadStart{"more pieces than mappings",
+                    pieces_of(256 * kKiB),
+                    {.mappings_max = 3},
+                    fine,
+                    ErrorName::kBudgetMappings,
+                    "1 more than the 3"},
            BadStart{"on RAM", {.bytes = kMiB}, {}, Iova(kRam.value + kMiB), ErrorName::kBusy, "0x40000000"},
            BadStart{"around RAM", {.bytes = 4 * kMiB}, {}, Iova(kRam.value - kMiB), ErrorName::kBusy, "dma-ranges"},
            BadStart{"placed on RAM", placed_on_ram, {}, fine, ErrorName::kBusy, "0x40000000"},
@@ -156,8 +165,12 @@ TEST(PoolStrategy, RefusesPoolsThatCannotBeAndHoldsNothing) {
            BadStart{"two meanings of an address", placed, {}, Iova(kRam.value), ErrorName::kBusy, "identity"},
            BadStart{"above the DMA mask", low_device, {}, Iova(0x1'0000'0000), ErrorName::kOutOfRange, "0xffffffff"},
            BadStart{"a mask that is none", odd_mask, {}, fine, ErrorName::kBadArgument, "mask"},
-           BadStart{"a segment across 4 GiB", {.bytes = kMiB}, {}, Iova(0x1'0000'0000 - 0x4000),
-                    ErrorName::kBadArgument, "4 GiB"},
+           BadStart{"a segment across 4 GiB",
+                    {.bytes = kMiB},
+                    {},
+                    Iova(0x1'0000'0000 - 0x4000),
+                    ErrorName::kBadArgument,
+                    "4 GiB"},
        }) {
     Rig rig(bad.options, bad.budget);
     rig.mapper.next = bad.iova;
@@ -348,7 +361,7 @@ TEST(PoolStrategy, ADeviceThatCannotBeQuietedKeepsItsMemory) {
 TEST(PoolStrategy, WhatIsAlreadyAwayIsNoError) {
   Rig rig(pieces_of(512 * kKiB));
   ASSERT_TRUE(rig.strategy->start());
-  rig.mapper.fail_with = ErrorName::kNotFound;   // the dext died and unmapped everything
+  rig.mapper.fail_with = ErrorName::kNotFound;  // the dext died and unmapped everything
   rig.mapper.fail_at = 2;
   rig.mapper.calls.clear();
   EXPECT_TRUE(rig.strategy->stop());
@@ -386,7 +399,7 @@ TEST_P(PoolStrategySweep, NothingIsLeftBehindWhicheverCallFails) {
     Rig rig(options);
     rig.mapper.buffer_segments = GetParam() == Source::kBufferElsePieces ? 2 : 1;
     rig.mapper.fail_at = at;
-    rig.mapper.quiet = true;   // no guest driver has switched it on yet
+    rig.mapper.quiet = true;  // no guest driver has switched it on yet
     if (!rig.strategy->start()) {
       EXPECT_TRUE(rig.clean()) << "call " << at;
       ASSERT_TRUE(rig.strategy->start()) << "not usable after call " << at << " failed";
@@ -401,7 +414,7 @@ TEST_P(PoolStrategySweep, NothingIsLeftBehindWhicheverCallFails) {
     EXPECT_TRUE(rig.strategy->stop()) << "call " << at;
     EXPECT_TRUE(rig.clean()) << "call " << at;
     EXPECT_EQ(rig.mapper.taken_while_busy, 0u) << "call " << at;
-    if (rig.mapper.fail_at != 0) break;   // it never came to the nth call: the sweep is over
+    if (rig.mapper.fail_at != 0) break;  // it never came to the nth call: the sweep is over
   }
   EXPECT_GT(at, 3u);
 }

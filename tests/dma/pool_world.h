@@ -12,7 +12,9 @@
 
 namespace dartboard::backend::dma {
 
-struct FreeBytes { void operator()(std::byte* p) const { std::free(p); } };
+struct FreeBytes {
+  void operator()(std::byte* p) const { std::free(p); }
+};
 using Bytes = std::unique_ptr<std::byte, FreeBytes>;
 
 inline Bytes bytes_of(uint64_t count, int value) {
@@ -26,7 +28,7 @@ struct PoolWorld {
   static constexpr Iova kIova{0x8'0000'0000};
 
   struct Shape {
-    std::vector<uint64_t> pieces = {kMiB};   ///< bytes; device addresses descend, so that order matters
+    std::vector<uint64_t> pieces = {kMiB};  ///< bytes; device addresses descend, so that order matters
     DeviceLimits limits;
     uint32_t areas = 1;
     uint64_t ram_bytes = 4 * kMiB;
