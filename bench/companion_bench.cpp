@@ -1,5 +1,5 @@
-// bench/companion_bench.cpp - the paravirtual mapper through every layer: guest driver, companion device, account, client,
-// dext, kernel, DART. What is timed is the host's CPU; a guest exit costs nothing here.
+// bench/companion_bench.cpp - the paravirtual mapper through every layer: guest driver, companion device, account,
+// client, dext, kernel, DART. What is timed is the host's CPU; a guest exit costs nothing here.
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -90,14 +90,22 @@ void map_as_batch(benchmark::State& state, uint64_t stride) {
   state.SetItemsProcessed(state.iterations() * kBatch);
 }
 
-void companion_single(benchmark::State& state) { map_one_by_one(state, 1); }
+void companion_single(benchmark::State& state) {
+  map_one_by_one(state, 1);
+}
 BENCHMARK(companion_single);
-void companion_batch(benchmark::State& state) { map_as_batch(state, 1); }
+void companion_batch(benchmark::State& state) {
+  map_as_batch(state, 1);
+}
 BENCHMARK(companion_batch);
 // Pages with gaps between them: each is a registration of its own, in a batch too.
-void companion_single_scattered(benchmark::State& state) { map_one_by_one(state, 9); }
+void companion_single_scattered(benchmark::State& state) {
+  map_one_by_one(state, 9);
+}
 BENCHMARK(companion_single_scattered);
-void companion_batch_scattered(benchmark::State& state) { map_as_batch(state, 9); }
+void companion_batch_scattered(benchmark::State& state) {
+  map_as_batch(state, 9);
+}
 BENCHMARK(companion_batch_scattered);
 
 /// Map and unmap of one page; `held`: its window is there already.
@@ -115,9 +123,13 @@ void windows_page(benchmark::State& state, bool held) {
   }
   if (!ok) state.SkipWithError("a map or unmap failed");
 }
-void windows_hit(benchmark::State& state) { windows_page(state, true); }
+void windows_hit(benchmark::State& state) {
+  windows_page(state, true);
+}
 BENCHMARK(windows_hit);
-void windows_miss(benchmark::State& state) { windows_page(state, false); }
+void windows_miss(benchmark::State& state) {
+  windows_page(state, false);
+}
 BENCHMARK(windows_miss);
 
 void windows_random_maps(benchmark::State& state) {
@@ -137,7 +149,8 @@ void windows_random_maps(benchmark::State& state) {
     entries = guest.device.budget_use().mappings;
     for (const dma::Mapped& one : mapped) ok = strategy.unmap(one) && ok;
   }
-  if (!ok || guest.device.budget_use().mappings != 0) state.SkipWithError("a map or unmap failed, or something is left");
+  if (!ok || guest.device.budget_use().mappings != 0)
+    state.SkipWithError("a map or unmap failed, or something is left");
   state.counters["entries"] = static_cast<double>(entries);
   state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kMaps));
 }

@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
-#include "base/format.h"
 #include "backend/call_error.h"
+#include "base/format.h"
 #include "base/types.h"
 
 namespace dartboard::backend {
@@ -47,30 +47,33 @@ namespace {
 
 // Words only when there is something to say: this is on the path of every map.
 std::string wanted_text(uint64_t bytes, std::optional<uint64_t> key) {
-  return key ? compiled_text(FMT_COMPILE("mapping key {:#x}"), *key) : fmt::format("DMA buffer of {}", bytes_text(bytes));
+  return key ? compiled_text(FMT_COMPILE("mapping key {:#x}"), *key)
+             : fmt::format("DMA buffer of {}", bytes_text(bytes));
 }
 
 }  // namespace
 
 tl::unexpected<Error> DmaAccount::refuse_bytes(bool host, uint64_t used, uint64_t wanted, std::optional<uint64_t> key) {
   ++use_.refusals;
-  return fail(ErrorName::kBudgetBytes,
-              fmt::format("{}: the {} byte budget is {}, {} are mapped and {} more are needed (whole pages of {}); unmap "
-                          "something {}",
-                          wanted_text(wanted, key), host ? "host's" : "device's",
-                          bytes_text(host ? host_->budget().bytes_max : budget_.bytes_max), bytes_text(used),
-                          bytes_text(wanted), bytes_text(budget_.page_bytes),
-                          host ? "of one of the devices" : "or give the guest a smaller pool"));
+  return fail(
+      ErrorName::kBudgetBytes,
+      fmt::format("{}: the {} byte budget is {}, {} are mapped and {} more are needed (whole pages of {}); unmap "
+                  "something {}",
+                  wanted_text(wanted, key), host ? "host's" : "device's",
+                  bytes_text(host ? host_->budget().bytes_max : budget_.bytes_max), bytes_text(used),
+                  bytes_text(wanted), bytes_text(budget_.page_bytes),
+                  host ? "of one of the devices" : "or give the guest a smaller pool"));
 }
 
 tl::unexpected<Error> DmaAccount::refuse_mappings(bool host, uint64_t used, std::optional<uint64_t> key) {
   ++use_.refusals;
-  return fail(ErrorName::kBudgetMappings,
-              fmt::format("{}: the {} mapping budget is {}, {} are mapped and 1 more is needed; unmap something{} or map "
-                          "larger ranges",
-                          wanted_text(0, key), host ? "host's" : "device's",
-                          host ? host_->budget().mappings_max : budget_.mappings_max, used,
-                          host ? " of one of the devices" : ""));
+  return fail(
+      ErrorName::kBudgetMappings,
+      fmt::format("{}: the {} mapping budget is {}, {} are mapped and 1 more is needed; unmap something{} or map "
+                  "larger ranges",
+                  wanted_text(0, key), host ? "host's" : "device's",
+                  host ? host_->budget().mappings_max : budget_.mappings_max, used,
+                  host ? " of one of the devices" : ""));
 }
 
 Result<void> DmaAccount::reserve(uint64_t bytes, uint64_t released_bytes, uint64_t released_mappings,
@@ -84,8 +87,7 @@ Result<void> DmaAccount::reserve(uint64_t bytes, uint64_t released_bytes, uint64
     switch (host_->exchange({bytes, 1}, {released_bytes, released_mappings})) {
       case HostBudget::Answer::kTaken: break;
       case HostBudget::Answer::kBytes: return refuse_bytes(true, host_->use().bytes - released_bytes, bytes, key);
-      case HostBudget::Answer::kMappings:
-        return refuse_mappings(true, host_->use().mappings - released_mappings, key);
+      case HostBudget::Answer::kMappings: return refuse_mappings(true, host_->use().mappings - released_mappings, key);
     }
   }
   use_.bytes = used_bytes + bytes;

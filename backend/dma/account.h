@@ -50,7 +50,7 @@ class DmaAccount {
 
   dext::Client& client_;
   const Budget budget_;
-  const std::shared_ptr<HostBudget> host_;   ///< or null
+  const std::shared_ptr<HostBudget> host_;  ///< or null
   BudgetUse use_;
   KeyTable mappings_;                     ///< key -> counted bytes
   std::optional<uint64_t> buffer_bytes_;  ///< counted bytes of the DMA buffer

@@ -12,7 +12,7 @@ using namespace companion;
 
 namespace {
 
-constexpr uint64_t kPrivateKey = uint64_t{1} << 63;   // above any guest address that has RAM
+constexpr uint64_t kPrivateKey = uint64_t{1} << 63;  // above any guest address that has RAM
 
 }  // namespace
 
@@ -59,18 +59,20 @@ Status CompanionDevice::run_map(uint32_t count) {
 bool CompanionDevice::admit(Wanted& wanted) {
   const uint64_t gpa = wanted.gpa.value;
   if (wanted.bytes == 0 || wanted.bytes > options_.region_bytes_max || wanted.bytes - 1 > UINT64_MAX - gpa) {
-    refuse(ErrorName::kBadArgument,
-           compiled_text(FMT_COMPILE("companion: mapping {:#x} bytes at guest address {:#x}: expected 1 to {:#x} that do "
-                                     "not wrap"),
-                         wanted.bytes, gpa, options_.region_bytes_max));
+    refuse(
+        ErrorName::kBadArgument,
+        compiled_text(FMT_COMPILE("companion: mapping {:#x} bytes at guest address {:#x}: expected 1 to {:#x} that do "
+                                  "not wrap"),
+                      wanted.bytes, gpa, options_.region_bytes_max));
     return false;
   }
   wanted.base = bus_.memory(wanted.gpa, wanted.bytes);
   if (wanted.base == nullptr) {
-    refuse(ErrorName::kBadArgument,
-           compiled_text(FMT_COMPILE("companion: mapping {:#x} bytes at guest address {:#x}: they are not in one piece of "
-                                     "guest RAM"),
-                         wanted.bytes, gpa));
+    refuse(
+        ErrorName::kBadArgument,
+        compiled_text(FMT_COMPILE("companion: mapping {:#x} bytes at guest address {:#x}: they are not in one piece of "
+                                  "guest RAM"),
+                      wanted.bytes, gpa));
   }
   return wanted.base != nullptr;
 }
@@ -96,8 +98,9 @@ size_t CompanionDevice::run_length(std::span<const uint32_t> order) {
 
 void CompanionDevice::map_run(std::span<const uint32_t> run) {
   if (ids_.find(wanted_[run[0]].gpa.value) != nullptr) {
-    refuse(ErrorName::kBusy, compiled_text(FMT_COMPILE("companion: guest address {:#x} is mapped already; unmap it first"),
-                                           wanted_[run[0]].gpa.value));
+    refuse(ErrorName::kBusy,
+           compiled_text(FMT_COMPILE("companion: guest address {:#x} is mapped already; unmap it first"),
+                         wanted_[run[0]].gpa.value));
     // Only the first can be live: the others were looked at when the run was measured.
     run = run.subspan(1);
     if (run.empty()) return;
@@ -223,7 +226,7 @@ Result<void> CompanionDevice::release_all() {
     if (!regions_[i].live) continue;
     regions_[i].entries = 0;
     refusal_.reset();
-    if (!retire(i) && !retire(i) && first) first = tl::unexpected(*refusal_);   // the others go all the same
+    if (!retire(i) && !retire(i) && first) first = tl::unexpected(*refusal_);  // the others go all the same
   }
   return first;
 }

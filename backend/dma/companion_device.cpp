@@ -21,7 +21,9 @@ const Register* find_register(uint32_t offset) {
   return nullptr;
 }
 
-bool wraps(uint64_t first, uint64_t bytes) { return bytes != 0 && bytes - 1 > UINT64_MAX - first; }
+bool wraps(uint64_t first, uint64_t bytes) {
+  return bytes != 0 && bytes - 1 > UINT64_MAX - first;
+}
 
 bool overlap(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes) {
   return a < b ? b - a < a_bytes : a - b < b_bytes;
@@ -127,7 +129,7 @@ Status CompanionDevice::run(Gpa command) {
     ++stats_.batches_refused;
     refuse(ErrorName::kBadArgument,
            fmt::format("companion: the command page at {:#x} is not guest RAM; write CMD_GPA first", command.value));
-    return Status::kInvalid;   // there is nowhere to write it
+    return Status::kInvalid;  // there is nowhere to write it
   }
   const auto type = static_cast<Command>(get(page.data(), kCommandPage.type));
   const auto count = static_cast<uint32_t>(get(page.data(), kCommandPage.count));
@@ -137,9 +139,10 @@ Status CompanionDevice::run(Gpa command) {
   if (fetch(type, count, requests, responses, command)) {
     status = type == Command::kMap ? run_map(count) : run_unmap(count);
     if (!bus_.write(responses, responses_)) {
-      refuse(ErrorName::kBadArgument, fmt::format("companion: the responses at {:#x} can no longer be written; what the "
-                                                  "batch mapped is unmapped",
-                                                  responses.value));
+      refuse(ErrorName::kBadArgument,
+             fmt::format("companion: the responses at {:#x} can no longer be written; what the "
+                         "batch mapped is unmapped",
+                         responses.value));
       status = give_back(type);
     }
   } else {
@@ -148,9 +151,10 @@ Status CompanionDevice::run(Gpa command) {
   std::array<std::byte, 4> word{};
   put(word.data(), {0, 4}, static_cast<uint64_t>(status));
   if (!bus_.write(command + kCommandPage.status.offset, word) && status != Status::kInvalid) {
-    refuse(ErrorName::kBadArgument, fmt::format("companion: the command page at {:#x} can no longer be written; what the "
-                                                "batch mapped is unmapped",
-                                                command.value));
+    refuse(ErrorName::kBadArgument,
+           fmt::format("companion: the command page at {:#x} can no longer be written; what the "
+                       "batch mapped is unmapped",
+                       command.value));
     status = give_back(type);
   }
   return status;
@@ -160,8 +164,8 @@ Status CompanionDevice::run(Gpa command) {
 bool CompanionDevice::fetch(Command type, uint32_t count, Gpa requests, Gpa responses, Gpa command) {
   const WireLayout& wire = *options_.layout;
   if (type != Command::kMap && type != Command::kUnmap) {
-    refuse(ErrorName::kBadArgument, fmt::format("companion: command {} is neither map (1) nor unmap (2)",
-                                                static_cast<uint32_t>(type)));
+    refuse(ErrorName::kBadArgument,
+           fmt::format("companion: command {} is neither map (1) nor unmap (2)", static_cast<uint32_t>(type)));
     return false;
   }
   if (count == 0 || count > options_.entries_max) {

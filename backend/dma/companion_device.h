@@ -9,8 +9,8 @@
 // dext costs thousands of times what an entry here costs. Such neighbours stay reachable until the last of them is
 // unmapped; `merge` off gives each its own.
 //
-// For one caller at a time. Bus master and memory decode are not asked: the VMM routes accesses by them, and the guest's
-// module is not known to switch bus master on.
+// For one caller at a time. Bus master and memory decode are not asked: the VMM routes accesses by them, and the
+// guest's module is not known to switch bus master on.
 #pragma once
 
 #include <array>
@@ -55,21 +55,21 @@ class GuestMemoryBus final : public GuestBus {
 };
 
 struct CompanionOptions {
-  Rid managed;                                            ///< where the guest sees the device it maps for
-  uint32_t entries_max = companion::kEntriesMaxDefault;   ///< of one batch
+  Rid managed;                                           ///< where the guest sees the device it maps for
+  uint32_t entries_max = companion::kEntriesMaxDefault;  ///< of one batch
   const companion::WireLayout* layout = &companion::kWire64;
-  bool merge = true;                                      ///< neighbours of a batch share a registration
-  uint64_t region_bytes_max = 1536 * kMiB;                ///< the dext tells the address of the first such chunk only
+  bool merge = true;                        ///< neighbours of a batch share a registration
+  uint64_t region_bytes_max = 1536 * kMiB;  ///< the dext tells the address of the first such chunk only
 };
 
 struct CompanionStats {
-  uint64_t doorbells = 0, doorbells_dropped = 0;   ///< dropped: rung while a batch ran
-  uint64_t batches_refused = 0;                    ///< not even looked at entry by entry
+  uint64_t doorbells = 0, doorbells_dropped = 0;  ///< dropped: rung while a batch ran
+  uint64_t batches_refused = 0;                   ///< not even looked at entry by entry
   uint64_t maps = 0, unmaps = 0, entries_refused = 0;
-  uint64_t given_back = 0;                         ///< mapped, and unmapped because the answer could not be written
-  uint64_t merged = 0;                             ///< entries that needed no registration of their own
-  uint64_t host_maps = 0, host_unmaps = 0;         ///< calls to the mapper that succeeded
-  uint64_t outside = 0;                            ///< accesses beyond BAR0's end
+  uint64_t given_back = 0;                  ///< mapped, and unmapped because the answer could not be written
+  uint64_t merged = 0;                      ///< entries that needed no registration of their own
+  uint64_t host_maps = 0, host_unmaps = 0;  ///< calls to the mapper that succeeded
+  uint64_t outside = 0;                     ///< accesses beyond BAR0's end
 };
 
 class CompanionDevice {
@@ -94,7 +94,7 @@ class CompanionDevice {
   /// call; the first such refusal is the result.
   Result<void> release_all();
 
-  uint64_t live() const { return ids_.size(); }          ///< entries that the guest holds
+  uint64_t live() const { return ids_.size(); }  ///< entries that the guest holds
   uint64_t registrations() const { return regions_.size() - free_regions_.size(); }
   const CompanionStats& stats() const { return stats_; }
   /// Why the last batch, or the first of its entries that were refused, was refused.
@@ -106,10 +106,10 @@ class CompanionDevice {
   /// One registration at the mapper.
   struct Region {
     uint64_t key = 0;
-    uint32_t entries = 0;      ///< ids that live in it; 0: only the mapper's refusal keeps it
+    uint32_t entries = 0;  ///< ids that live in it; 0: only the mapper's refusal keeps it
     bool live = false;
   };
-  struct Wanted {              ///< an entry of the batch under way
+  struct Wanted {  ///< an entry of the batch under way
     Gpa gpa;
     uint64_t bytes = 0;
     std::byte* base = nullptr;
@@ -146,8 +146,8 @@ class CompanionDevice {
   std::array<std::byte, companion::kConfigBytes> config_{};
   bool running_ = false;
 
-  KeyTable ids_;                         ///< id -> region
-  KeyTable keys_;                        ///< the mapper's key -> region
+  KeyTable ids_;   ///< id -> region
+  KeyTable keys_;  ///< the mapper's key -> region
   std::vector<Region> regions_;
   std::vector<uint32_t> free_regions_;
   uint64_t private_key_ = 0;

@@ -51,8 +51,9 @@ Result<void> CompanionDriver::start() {
   base_ = memory_.at(*gpa, bytes);
   if (base_ == nullptr) {
     pages_.release(*gpa, bytes);
-    return fail(ErrorName::kInternal,
-                fmt::format("companion: the guest's allocator gave {:#x} bytes at {:#x}, which is not RAM", bytes, gpa->value));
+    return fail(
+        ErrorName::kInternal,
+        fmt::format("companion: the guest's allocator gave {:#x} bytes at {:#x}, which is not RAM", bytes, gpa->value));
   }
   gpa_ = *gpa;
   pages_bytes_ = bytes;
@@ -92,7 +93,7 @@ Gpa CompanionDriver::free_id(Gpa gpa, uint64_t bytes) {
     if (lower != 0 && memory_.at(gpa - lower, bytes + lower) == nullptr) break;
     if (ids_.find(gpa.value - lower) == nullptr) return gpa - lower;
   }
-  return gpa;   // the device will say that it is taken
+  return gpa;  // the device will say that it is taken
 }
 
 Result<void> CompanionDriver::map(std::span<CompanionEntry> entries) {
@@ -126,16 +127,17 @@ Result<void> CompanionDriver::map_batch(std::span<CompanionEntry> entries) {
     for (uint32_t i = 0; i < count; ++i) {
       CompanionEntry& entry = entries[i];
       entry.id = Gpa(get(response(i, layout_.map_response.bytes), layout_.map_response.id));
-      entry.iova = Iova(get(response(i, layout_.map_response.bytes), layout_.map_response.iova)) + (entry.gpa - entry.id);
+      entry.iova =
+          Iova(get(response(i, layout_.map_response.bytes), layout_.map_response.iova)) + (entry.gpa - entry.id);
     }
     return {};
   }
   auto why = reason();
   undo_.clear();
   for (uint32_t i = 0; i < count; ++i) {
-    const bool mapped = status == Status::kIoError &&
-                        get(response(i, layout_.map_response.bytes), layout_.map_response.status) ==
-                            static_cast<uint64_t>(Status::kOk);
+    const bool mapped =
+        status == Status::kIoError &&
+        get(response(i, layout_.map_response.bytes), layout_.map_response.status) == static_cast<uint64_t>(Status::kOk);
     if (mapped) {
       undo_.push_back(entries[i].id);
     } else if (ids_.find(entries[i].id.value) != nullptr) {
@@ -151,7 +153,7 @@ Result<void> CompanionDriver::unmap(std::span<const Gpa> ids) {
   while (!ids.empty()) {
     const size_t part = std::min<size_t>(ids.size(), batch_);
     auto unmapped = unmap_batch(ids.first(part));
-    if (!unmapped && first) first = std::move(unmapped);   // the others go all the same
+    if (!unmapped && first) first = std::move(unmapped);  // the others go all the same
     ids = ids.subspan(part);
   }
   return first;

@@ -3,7 +3,8 @@
 //
 // It knows registers, guest memory and answers, nothing of the host. Each access to a register is one guest exit. The
 // host knows a mapping by its first guest address and takes each address once; where it is taken, a mapping begins some
-// bytes lower, which costs at most one page of the mapper's more.
+// bytes lower, which costs at most one page of the mapper's more. Only the first bytes of a range of RAM have nothing
+// before them: a second mapping of another size that begins there is refused as busy.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +22,8 @@ namespace dartboard::backend::dma {
 struct CompanionEntry {
   Gpa gpa;
   uint64_t bytes = 0;
-  Gpa id;                    ///< unmap by this
-  Iova iova;                 ///< of `gpa`
+  Gpa id;     ///< unmap by this
+  Iova iova;  ///< of `gpa`
 };
 
 class CompanionDriver {
@@ -62,12 +63,12 @@ class CompanionDriver {
   const companion::WireLayout& layout_;
   const uint32_t batch_max_;
 
-  Gpa gpa_;                      ///< of the guest pages
+  Gpa gpa_;  ///< of the guest pages
   uint64_t pages_bytes_ = 0;
   std::byte* base_ = nullptr;
   uint64_t requests_at_ = 0, responses_at_ = 0;
-  uint32_t batch_ = 0;           ///< entries of one doorbell
-  KeyTable ids_;                 ///< that are mapped
+  uint32_t batch_ = 0;  ///< entries of one doorbell
+  KeyTable ids_;        ///< that are mapped
   std::vector<Gpa> undo_;
   uint64_t exits_ = 0;
 };

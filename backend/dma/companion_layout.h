@@ -23,7 +23,7 @@ inline constexpr uint64_t kBarBytes = 4 * kKiB;
 inline constexpr uint32_t kVersion = 2;
 inline constexpr uint32_t kEntriesMaxDefault = 4096;
 
-enum class Access : uint8_t { kRead, kWrite };   ///< what is only written reads as 0
+enum class Access : uint8_t { kRead, kWrite };  ///< what is only written reads as 0
 struct Register {
   uint32_t offset;
   Access access;
@@ -67,10 +67,22 @@ struct CommandPage {
 };
 inline constexpr CommandPage kCommandPage;
 
-struct MapRequestLayout { uint32_t bytes; Field gpa, length, flags; };
-struct MapResponseLayout { uint32_t bytes; Field id, iova, length, status; };
-struct UnmapRequestLayout { uint32_t bytes; Field id, size; };
-struct UnmapResponseLayout { uint32_t bytes; Field id, status, reserved; };
+struct MapRequestLayout {
+  uint32_t bytes;
+  Field gpa, length, flags;
+};
+struct MapResponseLayout {
+  uint32_t bytes;
+  Field id, iova, length, status;
+};
+struct UnmapRequestLayout {
+  uint32_t bytes;
+  Field id, size;
+};
+struct UnmapResponseLayout {
+  uint32_t bytes;
+  Field id, status, reserved;
+};
 
 struct WireLayout {
   std::string_view name;
@@ -82,19 +94,13 @@ struct WireLayout {
 
 /// The guest module, and hosts since. The id is the guest address.
 inline constexpr WireLayout kWire64{
-    "64-bit lengths",
-    {20, {0, 8}, {8, 8}, {16, 4}},
-    {28, {0, 8}, {8, 8}, {16, 8}, {24, 4}},
-    {16, {0, 8}, {8, 8}},
-    {16, {0, 8}, {8, 4}, {12, 4}},
+    "64-bit lengths",     {20, {0, 8}, {8, 8}, {16, 4}}, {28, {0, 8}, {8, 8}, {16, 8}, {24, 4}},
+    {16, {0, 8}, {8, 8}}, {16, {0, 8}, {8, 4}, {12, 4}},
 };
 /// The host of April 2026.
 inline constexpr WireLayout kWire32{
-    "32-bit lengths",
-    {16, {0, 8}, {8, 4}, {12, 4}},
-    {24, {0, 8}, {8, 8}, {16, 4}, {20, 4}},
-    {16, {0, 8}, {8, 8}},
-    {16, {0, 8}, {8, 4}, {12, 4}},
+    "32-bit lengths",     {16, {0, 8}, {8, 4}, {12, 4}}, {24, {0, 8}, {8, 8}, {16, 4}, {20, 4}},
+    {16, {0, 8}, {8, 8}}, {16, {0, 8}, {8, 4}, {12, 4}},
 };
 
 /// The configuration header (PCI 3.0 s6.1, type 0). What is not here reads as 0 and ignores writes.

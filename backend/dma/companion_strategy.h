@@ -1,9 +1,9 @@
 // backend/dma/companion_strategy.h - *companion*: a paravirtual mapper. For each mapping the guest's driver asks the
 // host, which asks the dext, and the driver gets the address that the mapper chose.
 //
-// Exact: the device reaches what is mapped (in whole pages of the mapper) and nothing else, for as long as it is mapped;
-// only the neighbours of one batch end together. It costs a guest exit and a user-client call for each mapping, a budget
-// of mappings, a guest kernel whose DMA operations can be hooked, and callers that may sleep.
+// Exact: the device reaches what is mapped (in whole pages of the mapper) and nothing else, for as long as it is
+// mapped; only the neighbours of one batch end together. It costs a guest exit and a user-client call for each mapping,
+// a budget of mappings, a guest kernel whose DMA operations can be hooked, and callers that may sleep.
 #pragma once
 
 #include "backend/dma/reservation_strategy.h"

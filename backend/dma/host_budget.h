@@ -24,8 +24,8 @@ class HostBudget {
     uint64_t bytes = 0, mappings = 0;
   };
 
-  /// Takes `wanted` and gives `released` back, both or neither. The name of the budget that is too small, without words:
-  /// the caller knows what it wanted.
+  /// Takes `wanted` and gives `released` back, both or neither. The name of the budget that is too small, without
+  /// words: the caller knows what it wanted.
   enum class Answer : uint8_t { kTaken, kBytes, kMappings };
   Answer exchange(const Share& wanted, const Share& released);
   void give_back(const Share& share);

@@ -19,7 +19,7 @@ class LiveTable {
     Iova iova;
     Gpa gpa;
     uint64_t bytes = 0;
-    uint32_t count = 0;        ///< 0: an empty place
+    uint32_t count = 0;  ///< 0: an empty place
     uint32_t reservation = 0;
     Direction direction = Direction::kBidirectional;
   };
@@ -86,7 +86,8 @@ class LiveTable {
     for (;; at = (at + 1) & mask()) {
       const Use& use = uses_[at];
       if (use.count == 0) return at;
-      if (use.iova == iova && use.bytes == request.bytes && use.gpa == request.gpa && use.direction == request.direction) {
+      if (use.iova == iova && use.bytes == request.bytes && use.gpa == request.gpa &&
+          use.direction == request.direction) {
         return at;
       }
     }
@@ -99,7 +100,7 @@ class LiveTable {
     }
   }
 
-  std::vector<Use> uses_;    ///< a power of two of them, at most half used
+  std::vector<Use> uses_;  ///< a power of two of them, at most half used
   size_t places_ = 0;
   uint64_t live_ = 0;
 };

@@ -15,7 +15,8 @@ namespace {
 /// Refusals that a smaller request, or another way, may get around.
 bool can_degrade(const Error& error) {
   return error.name == ErrorName::kBudgetBytes || error.name == ErrorName::kBudgetMappings ||
-         error.name == ErrorName::kMapperFailed || error.name == ErrorName::kNotSupported;
+         error.name == ErrorName::kMapperFailed || error.name == ErrorName::kNotSupported ||
+         error.name == ErrorName::kBusy;  // the host has the address already, and no byte before it is RAM
 }
 
 }  // namespace
@@ -38,11 +39,12 @@ Result<void> ReservationStrategy::start() {
   if (driver_.started()) return fail(ErrorName::kBusy, fmt::format("{}: it is started already", name()));
   if (auto valid = WindowTable::check(options_.windows); !valid) return refused(valid);
   if (limits_.align_mask >= mapper_.budget().page_bytes) {
-    return refused(Result<void>(fail(
-        ErrorName::kNotSupported,
-        fmt::format("{}: the device wants its buffers' address bits {:#x} kept; the mapper keeps what lies in its page of "
-                    "{:#x}",
-                    name(), limits_.align_mask, mapper_.budget().page_bytes))));
+    return refused(Result<void>(
+        fail(ErrorName::kNotSupported,
+             fmt::format(
+                 "{}: the device wants its buffers' address bits {:#x} kept; the mapper keeps what lies in its page of "
+                 "{:#x}",
+                 name(), limits_.align_mask, mapper_.budget().page_bytes))));
   }
   if (auto started = driver_.start(); !started) return refused(started);
   follow_memory();
@@ -109,10 +111,11 @@ Result<void> ReservationStrategy::check(const MapRequest& request) const {
 Result<void> ReservationStrategy::check_reach(Iova iova, const MapRequest& request) const {
   if (auto reach = dma::check_reach(limits_, iova, request.bytes); !reach) return reach;
   if (((iova.value ^ request.gpa.value) & limits_.align_mask) == 0) return {};
-  return fail(ErrorName::kNotSupported,
-              fmt::format("{}: guest address {:#x} would be at device address {:#x}; the device wants the bits {:#x} kept, "
-                          "so guest RAM has to be aligned to the mapper's page in this process",
-                          name(), request.gpa.value, iova.value, limits_.align_mask));
+  return fail(
+      ErrorName::kNotSupported,
+      fmt::format("{}: guest address {:#x} would be at device address {:#x}; the device wants the bits {:#x} kept, "
+                  "so guest RAM has to be aligned to the mapper's page in this process",
+                  name(), request.gpa.value, iova.value, limits_.align_mask));
 }
 
 /// RAM may have been added since; its pages are tracked before a mapping of them can end.
@@ -146,10 +149,11 @@ Result<ReservationStrategy::Index> ReservationStrategy::reserve(const MapRequest
 Result<ReservationStrategy::Index> ReservationStrategy::reserve_anew(const MapRequest& request, Index fresh) {
   if (request.context == Context::kAtomic) {
     table_.drop(fresh);
-    return fail(ErrorName::kNotSupported,
-                compiled_text(FMT_COMPILE("{}: mapping guest address {:#x} has to ask the host, which a caller that may "
-                                          "not sleep cannot wait for; map before, or use a pool"),
-                              name(), request.gpa.value));
+    return fail(
+        ErrorName::kNotSupported,
+        compiled_text(FMT_COMPILE("{}: mapping guest address {:#x} has to ask the host, which a caller that may "
+                                  "not sleep cannot wait for; map before, or use a pool"),
+                      name(), request.gpa.value));
   }
   auto mapped = ask_host(fresh);
   if (mapped) return fresh;
@@ -264,7 +268,9 @@ Result<std::vector<Mapped>> ReservationStrategy::map_many(std::span<const MapReq
   return done;
 }
 
-Result<void> ReservationStrategy::unmap(const Mapped& mapped) { return unmap_many(std::span(&mapped, 1)); }
+Result<void> ReservationStrategy::unmap(const Mapped& mapped) {
+  return unmap_many(std::span(&mapped, 1));
+}
 
 Result<void> ReservationStrategy::unmap_many(std::span<const Mapped> mapped) {
   Result<void> first;
@@ -284,7 +290,7 @@ Result<void> ReservationStrategy::unmap_many(std::span<const Mapped> mapped) {
       ++counters_.unmaps;
     } else {
       ++counters_.refusals;
-      if (first) first = std::move(other);   // the others go all the same
+      if (first) first = std::move(other);  // the others go all the same
     }
   }
   if (ids_.empty()) return first;
@@ -296,7 +302,7 @@ Result<void> ReservationStrategy::sync_for_cpu(const Mapped& mapped, uint64_t of
   if (live_.find(mapped) == nullptr) {
     return second_ != nullptr ? second_->sync_for_cpu(mapped, offset, bytes) : refuse_unknown(mapped);
   }
-  return check_sync(mapped, offset, bytes);   // the bus is coherent and the memory is the guest's own
+  return check_sync(mapped, offset, bytes);  // the bus is coherent and the memory is the guest's own
 }
 Result<void> ReservationStrategy::sync_for_device(const Mapped& mapped, uint64_t offset, uint64_t bytes) {
   if (live_.find(mapped) == nullptr) {
@@ -307,9 +313,9 @@ Result<void> ReservationStrategy::sync_for_device(const Mapped& mapped, uint64_t
 
 Result<Coherent> ReservationStrategy::allocate_coherent(uint64_t bytes, Context context) {
   if (bytes == 0 || bytes > std::min(memory_.bytes(), mapping_bytes_max())) {
-    return refused(Result<void>(fail(ErrorName::kBadArgument,
-                                     fmt::format("coherent memory of {:#x} bytes: expected 1 to {:#x}", bytes,
-                                                 std::min(memory_.bytes(), mapping_bytes_max())))));
+    return refused(Result<void>(
+        fail(ErrorName::kBadArgument, fmt::format("coherent memory of {:#x} bytes: expected 1 to {:#x}", bytes,
+                                                  std::min(memory_.bytes(), mapping_bytes_max())))));
   }
   const uint64_t whole = round_up(bytes, kGuestPageBytes);
   const auto gpa = pages_.allocate(whole);
@@ -319,9 +325,10 @@ Result<Coherent> ReservationStrategy::allocate_coherent(uint64_t bytes, Context 
   if (auto valid = check(request); !valid) {
     reserved = tl::unexpected(valid.error());
   } else if (context == Context::kAtomic && shape() == WindowTable::Shape::kExact) {
-    reserved = fail(ErrorName::kNotSupported, fmt::format("{}: it asks the host, and the caller may not sleep", name()));
+    reserved =
+        fail(ErrorName::kNotSupported, fmt::format("{}: it asks the host, and the caller may not sleep", name()));
   } else {
-    std::memset(memory_.at(*gpa, whole), 0, whole);   // before the device can see it
+    std::memset(memory_.at(*gpa, whole), 0, whole);  // before the device can see it
     reserved = reserve(request);
   }
   if (!reserved) {

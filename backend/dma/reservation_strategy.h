@@ -1,9 +1,9 @@
 // backend/dma/reservation_strategy.h - what *companion* and *windows* share: a guest part that keeps reservations of
 // device addresses, and the companion device as host part. They differ in the shape of a reservation.
 //
-// When the host refuses a window for its budgets, or because its mapper does, the policy is, in this order: windows that
-// are kept warm are given up; a reservation of the mapping's own pages, which is smaller; the second strategy, if there
-// is one. Whoever was served by the last two counts as a degradation.
+// When the host refuses a window for its budgets, or because its mapper does, the policy is, in this order: windows
+// that are kept warm are given up; a reservation of the mapping's own pages, which is smaller; the second strategy, if
+// there is one. Whoever was served by the last two counts as a degradation.
 #pragma once
 
 #include <map>
@@ -23,15 +23,15 @@ namespace dartboard::backend::dma {
 struct ReservationOptions {
   WindowOptions windows;
   CompanionOptions device;
-  uint32_t batch_max = 256;              ///< requests of one doorbell
+  uint32_t batch_max = 256;  ///< requests of one doorbell
 };
 
 class ReservationStrategy : public Strategy {
  public:
   /// kBadArgument or kNotSupported: options that cannot be. kBusy: started. Otherwise what the guest pages say.
   Result<void> start() override;
-  /// Each call to the device and the mapper that fails is tried once more. If the device cannot be made quiet nothing is
-  /// unmapped, because its next access would be a fault: call it again.
+  /// Each call to the device and the mapper that fails is tried once more. If the device cannot be made quiet nothing
+  /// is unmapped, because its next access would be a fault: call it again.
   Result<void> stop() override;
   Result<void> guest_reset() override;
 
@@ -63,7 +63,10 @@ class ReservationStrategy : public Strategy {
 
  private:
   using Index = WindowTable::Index;
-  struct CoherentUse { uint64_t bytes; Index reservation; };
+  struct CoherentUse {
+    uint64_t bytes;
+    Index reservation;
+  };
 
   WindowTable::Shape shape() const {
     return options_.windows.window_bytes != 0 ? WindowTable::Shape::kWindow : WindowTable::Shape::kExact;
@@ -98,10 +101,10 @@ class ReservationStrategy : public Strategy {
 
   WindowTable table_;
   LiveTable live_;
-  std::map<uint64_t, CoherentUse> coherent_;   ///< guest address -> what is there
-  DirtyLog log_;                               ///< of mappings that are over
-  std::vector<RamRange> followed_;             ///< by the log
-  std::vector<Index> batch_;                   ///< kept for their memory
+  std::map<uint64_t, CoherentUse> coherent_;  ///< guest address -> what is there
+  DirtyLog log_;                              ///< of mappings that are over
+  std::vector<RamRange> followed_;            ///< by the log
+  std::vector<Index> batch_;                  ///< kept for their memory
   std::vector<CompanionEntry> entries_;
   std::vector<Gpa> ids_;
   Counters counters_;

@@ -10,13 +10,14 @@ namespace dartboard::backend::dma {
 
 Result<void> WindowTable::check(const WindowOptions& options) {
   const bool page = is_power_of_two(options.page_bytes);
-  const bool window = options.window_bytes == 0 ||
-                      (is_power_of_two(options.window_bytes) && options.window_bytes > 1 && options.window_bytes >= options.page_bytes);
+  const bool window = options.window_bytes == 0 || (is_power_of_two(options.window_bytes) && options.window_bytes > 1 &&
+                                                    options.window_bytes >= options.page_bytes);
   if (page && window) return {};
-  return fail(ErrorName::kBadArgument,
-              fmt::format("windows of {:#x} bytes over pages of {:#x}: both are powers of two, and a window is not smaller "
-                          "than a page",
-                          options.window_bytes, options.page_bytes));
+  return fail(
+      ErrorName::kBadArgument,
+      fmt::format("windows of {:#x} bytes over pages of {:#x}: both are powers of two, and a window is not smaller "
+                  "than a page",
+                  options.window_bytes, options.page_bytes));
 }
 
 WindowTable::WindowTable(const GuestMemory& memory, const WindowOptions& options)
@@ -38,8 +39,8 @@ void WindowTable::clear() {
 
 std::pair<uint64_t, uint64_t> WindowTable::clip(Gpa gpa, uint64_t from, uint64_t last) const {
   const auto ranges = memory_.ranges();
-  const auto next = std::upper_bound(ranges.begin(), ranges.end(), gpa,
-                                     [](Gpa g, const RamRange& r) { return g < r.gpa; });
+  const auto next =
+      std::upper_bound(ranges.begin(), ranges.end(), gpa, [](Gpa g, const RamRange& r) { return g < r.gpa; });
   if (next == ranges.begin()) return {from, last - from + 1};
   const RamRange& range = *std::prev(next);
   from = std::max(from, range.gpa.value);

@@ -24,9 +24,9 @@
 namespace dartboard::backend::dma {
 
 struct WindowOptions {
-  uint64_t window_bytes = 256 * kKiB;   ///< 0: no windows, every mapping has a reservation of its own
-  uint64_t page_bytes = 16 * kKiB;      ///< reservations are rounded out to these; 1: not rounded
-  uint32_t idle_max = 0;                ///< windows without a mapping that are kept
+  uint64_t window_bytes = 256 * kKiB;  ///< 0: no windows, every mapping has a reservation of its own
+  uint64_t page_bytes = 16 * kKiB;     ///< reservations are rounded out to these; 1: not rounded
+  uint32_t idle_max = 0;               ///< windows without a mapping that are kept
 };
 
 class WindowTable {
@@ -37,11 +37,11 @@ class WindowTable {
   struct Reservation {
     Gpa gpa;
     uint64_t bytes = 0;
-    Gpa id;                    ///< what the host calls it
-    Iova iova;                 ///< of `gpa`
+    Gpa id;     ///< what the host calls it
+    Iova iova;  ///< of `gpa`
     uint32_t uses = 0;
     bool window = false, mapped = false;
-    Index older = 0, newer = 0;   ///< among the idle; 0 is the list itself
+    Index older = 0, newer = 0;  ///< among the idle; 0 is the list itself
   };
 
   /// kBadArgument: a page that is no power of two, or a window that is neither 0 nor a power of two of at least a page.
@@ -84,7 +84,7 @@ class WindowTable {
 
   void clear();
 
-  uint64_t windows() const { return windows_.size(); }   ///< idle ones too
+  uint64_t windows() const { return windows_.size(); }  ///< idle ones too
   uint64_t exact() const { return exact_.size(); }
   uint64_t idle() const { return idle_; }
   void inspect(InspectNode& node) const;
@@ -103,12 +103,12 @@ class WindowTable {
   const GuestMemory& memory_;
   const uint64_t window_bytes_, page_bytes_;
   const uint32_t idle_max_;
-  unsigned shift_ = 0;                                       ///< 0: no windows
+  unsigned shift_ = 0;  ///< 0: no windows
 
-  std::vector<Reservation> reservations_;                    ///< [0] is the head of the idle list
+  std::vector<Reservation> reservations_;  ///< [0] is the head of the idle list
   std::vector<Index> free_;
-  KeyTable windows_;                                         ///< address / window_bytes -> Index
-  std::map<std::pair<uint64_t, uint64_t>, Index> exact_;     ///< (address, bytes) -> Index
+  KeyTable windows_;                                      ///< address / window_bytes -> Index
+  std::map<std::pair<uint64_t, uint64_t>, Index> exact_;  ///< (address, bytes) -> Index
   uint64_t idle_ = 0;
 };
 

@@ -12,8 +12,8 @@
 namespace dartboard::backend::dma {
 
 struct WindowsOptions {
-  uint64_t window_bytes = 256 * kKiB;   ///< a power of two, at least the mapper's page
-  uint32_t idle_max = 0;                ///< windows kept after their last mapping; the device keeps reaching them
+  uint64_t window_bytes = 256 * kKiB;  ///< a power of two, at least the mapper's page
+  uint32_t idle_max = 0;               ///< windows kept after their last mapping; the device keeps reaching them
   CompanionOptions device;
   uint32_t batch_max = 256;
 };

@@ -1,5 +1,5 @@
-// tests/dma/companion_device_test.cpp - the apple-dma-pci device as its guest sees it: registers, configuration, layouts,
-// and what an ordinary batch does.
+// tests/dma/companion_device_test.cpp - the apple-dma-pci device as its guest sees it: registers, configuration,
+// layouts, and what an ordinary batch does.
 #include "backend/dma/companion_device.h"
 
 #include <cstring>
@@ -29,14 +29,24 @@ struct ReadCase {
 TEST(CompanionRegisters, ReadAsDeclared) {
   CompanionRig rig({.managed = Rid(0, 4, 0), .entries_max = 4096});
   rig.device.write(kRegCommandLow, std::as_bytes(std::span("\x11\x22\x33\x44\x55\x66\x77", 8)));
-  for (const ReadCase c : {ReadCase{"VERSION", 0x00, 4, 2}, {"MANAGED_BDF", 0x04, 4, 0x20}, {"MAX_ENTRIES", 0x08, 4, 4096},
-                           {"STATUS", 0x0c, 4, 0}, {"CMD_GPA_LO is written only", 0x10, 4, 0},
-                           {"CMD_GPA_HI is written only", 0x14, 4, 0}, {"DOORBELL is written only", 0x18, 4, 0},
-                           {"nothing there", 0x1c, 4, 0}, {"last register of the BAR", 0xffc, 4, 0},
-                           {"byte", 0x08, 1, 0x00}, {"byte in the middle", 0x09, 1, 0x10}, {"word", 0x08, 2, 0x1000},
-                           {"two registers", 0x00, 8, 0x20'0000'0002}, {"across two registers", 0x02, 4, 0x20'0000},
-                           {"three quarters", 0x08, 3, 0x1000}, {"past the end", 0x1000, 4, 0xffff'ffff},
-                           {"half past the end", 0xffe, 4, 0xffff'0000}, {"far past the end", ~uint64_t{0} - 1, 4, 0xffff'ffff},
+  for (const ReadCase c : {ReadCase{"VERSION", 0x00, 4, 2},
+                           {"MANAGED_BDF", 0x04, 4, 0x20},
+                           {"MAX_ENTRIES", 0x08, 4, 4096},
+                           {"STATUS", 0x0c, 4, 0},
+                           {"CMD_GPA_LO is written only", 0x10, 4, 0},
+                           {"CMD_GPA_HI is written only", 0x14, 4, 0},
+                           {"DOORBELL is written only", 0x18, 4, 0},
+                           {"nothing there", 0x1c, 4, 0},
+                           {"last register of the BAR", 0xffc, 4, 0},
+                           {"byte", 0x08, 1, 0x00},
+                           {"byte in the middle", 0x09, 1, 0x10},
+                           {"word", 0x08, 2, 0x1000},
+                           {"two registers", 0x00, 8, 0x20'0000'0002},
+                           {"across two registers", 0x02, 4, 0x20'0000},
+                           {"three quarters", 0x08, 3, 0x1000},
+                           {"past the end", 0x1000, 4, 0xffff'ffff},
+                           {"half past the end", 0xffe, 4, 0xffff'0000},
+                           {"far past the end", ~uint64_t{0} - 1, 4, 0xffff'ffff},
                            {"nothing", 0x00, 0, 0}}) {
     uint64_t value = 0;
     rig.device.read(c.offset, std::as_writable_bytes(std::span(&value, 1)).first(c.bytes));
@@ -49,7 +59,7 @@ struct WriteCase {
   const char* what;
   std::vector<std::pair<uint64_t, std::vector<uint8_t>>> writes;
   uint64_t doorbells;
-  bool found;   ///< the command page was found
+  bool found;  ///< the command page was found
 };
 
 /// The command page lies at 0x4000'0120; a batch of no entries answers INVAL there, so its status word tells.
@@ -146,7 +156,8 @@ TEST_P(CompanionWire, MapsAndUnmaps) {
   EXPECT_EQ(answers[0].id, rig.ram(0).value);
   EXPECT_EQ(answers[1].id, rig.ram(8 * kPage + 0x123).value);
   EXPECT_EQ(answers[1].length, 100u);
-  for (const auto& [answer, gpa, bytes] : {std::tuple{answers[0], rig.ram(0), kPage}, {answers[1], rig.ram(8 * kPage + 0x123), 100}}) {
+  for (const auto& [answer, gpa, bytes] :
+       {std::tuple{answers[0], rig.ram(0), kPage}, {answers[1], rig.ram(8 * kPage + 0x123), 100}}) {
     EXPECT_EQ(answer.status, 0u);
     EXPECT_EQ(rig.mapper.reach(Iova(answer.iova), bytes), rig.guest.memory.at(gpa, bytes));
   }
@@ -161,7 +172,7 @@ INSTANTIATE_TEST_SUITE_P(Both, CompanionWire, testing::Values(&kWire64, &kWire32
 
 struct MergeCase {
   const char* what;
-  std::vector<std::pair<uint64_t, uint64_t>> entries;   ///< offset into RAM, bytes
+  std::vector<std::pair<uint64_t, uint64_t>> entries;  ///< offset into RAM, bytes
   uint64_t registrations;
 };
 
@@ -276,7 +287,11 @@ class Stubborn final : public Mapper {
 };
 
 TEST(Companion, ReleaseAllTriesTwiceAndGoesOn) {
-  struct Case { unsigned refusals; bool done; uint64_t left; };
+  struct Case {
+    unsigned refusals;
+    bool done;
+    uint64_t left;
+  };
   for (const Case c : {Case{0, true, 0}, Case{1, true, 0}, Case{2, false, 1}}) {
     CompanionRig rig;
     Stubborn mapper;

@@ -20,7 +20,7 @@ struct FrameCase {
   uint32_t type, count;
   Gpa requests, responses;
   uint32_t status;
-  bool in_page = true;   ///< the status reached the command page
+  bool in_page = true;  ///< the status reached the command page
 };
 
 /// One good entry lies at kRequests; a batch that is refused as a whole maps nothing.
@@ -123,9 +123,23 @@ TEST(CompanionHostile, TheSameKeyInTheNextBatchIsRefusedAndChangesNothing) {
   CompanionRig rig;
   const auto first = rig.map({{rig.ram(0), kPage}});
   EXPECT_EQ(rig.map({{rig.ram(0), kPage}})[0].status, 1u);
-  EXPECT_EQ(rig.map({{rig.ram(0), 2 * kPage}, {rig.ram(2 * kPage), kPage}})[1].status, 0u) << "its neighbour is its own";
+  EXPECT_EQ(rig.map({{rig.ram(0), 2 * kPage}, {rig.ram(2 * kPage), kPage}})[1].status, 0u)
+      << "its neighbour is its own";
   EXPECT_NE(rig.mapper.reach(Iova(first[0].iova), kPage), nullptr);
   EXPECT_THAT(rig.unmap({first[0].id}), testing::ElementsAre(0u));
+}
+
+TEST(CompanionHostile, ALiveEntryAmongNeighboursIsLeftOutOfTheirs) {
+  CompanionRig rig;
+  const auto live = rig.map({{rig.ram(4096), 4096}});
+  const auto answers = rig.map({{rig.ram(0), 4096}, {rig.ram(4096), 4096}, {rig.ram(8192), 4096}});
+  EXPECT_EQ(answers[0].status, 0u);
+  EXPECT_EQ(answers[1].status, 1u);
+  EXPECT_EQ(answers[2].status, 0u);
+  EXPECT_EQ(rig.mapper.entries.size(), 3u);
+  EXPECT_EQ(rig.device.live(), 3u);
+  EXPECT_THAT(rig.unmap({live[0].id, answers[0].id, answers[2].id}), testing::ElementsAre(0u, 0u, 0u));
+  EXPECT_TRUE(rig.mapper.empty());
 }
 
 TEST(CompanionHostile, UnmapsOfWhatIsNotThere) {
@@ -207,7 +221,7 @@ TEST(CompanionHostile, AMovedCommandPageIsForTheNextBatch) {
 
 // What the guest cannot be told must not stay.
 TEST(CompanionHostile, ABatchWhoseAnswersCannotBeWrittenMapsNothing) {
-  for (const uint64_t failing : {1, 2}) {   // the responses, the status
+  for (const uint64_t failing : {1, 2}) {  // the responses, the status
     CompanionRig rig;
     const auto kept = rig.map({{rig.ram(64 * kPage), kPage}});
     rig.command(1, 3);

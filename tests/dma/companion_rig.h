@@ -44,11 +44,17 @@ class WatchedBus final : public GuestBus {
 };
 
 struct CompanionRig {
-  struct Request { Gpa gpa; uint64_t bytes; };
-  struct Answer { uint64_t id, iova, length; uint32_t status; };
+  struct Request {
+    Gpa gpa;
+    uint64_t bytes;
+  };
+  struct Answer {
+    uint64_t id, iova, length;
+    uint32_t status;
+  };
 
   static constexpr Gpa kCommand{0x4000'0120}, kRequests{0x4000'1001}, kResponses{0x4002'0003};
-  static constexpr uint64_t kFree = kMiB;   ///< from here on RAM is free
+  static constexpr uint64_t kFree = kMiB;  ///< from here on RAM is free
 
   explicit CompanionRig(const CompanionOptions& o = {}, const Budget& budget = {})
       : options(o), mapper(budget), bus(guest.memory), device(bus, mapper, options) {

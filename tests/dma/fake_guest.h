@@ -22,15 +22,15 @@ class FakePages final : public GuestPages {
   void release(Gpa gpa, uint64_t bytes) override;
   uint64_t allocated() const { return allocated_; }
 
-  uint64_t fail_at = 0;          ///< this call (1: the next) fails; 0: none
+  uint64_t fail_at = 0;  ///< this call (1: the next) fails; 0: none
 
  private:
   std::map<uint64_t, uint64_t> free_;
   uint64_t allocated_ = 0;
 };
 
-/// RAM at 1 GiB, as much as is asked for, whose last MiB is the guest kernel's for its own pages; and, if `second_bytes`
-/// is not 0, another range that begins after a hole of 1 MiB and 4 KiB.
+/// RAM at 1 GiB, as much as is asked for, whose last MiB is the guest kernel's for its own pages; and, if
+/// `second_bytes` is not 0, another range that begins after a hole of 1 MiB and 4 KiB.
 struct FakeGuest {
   explicit FakeGuest(uint64_t bytes = 16 * kMiB, uint64_t second_bytes = 0);
   ~FakeGuest();
@@ -39,7 +39,7 @@ struct FakeGuest {
 
   static constexpr Gpa kBase{0x4000'0000};
   GuestMemory memory;
-  uint64_t usable = 0;           ///< bytes from kBase that are not the kernel's
+  uint64_t usable = 0;  ///< bytes from kBase that are not the kernel's
   Gpa second;
   FakePages pages;
 
@@ -81,7 +81,7 @@ inline void FakePages::release(Gpa gpa, uint64_t bytes) {
 inline FakeGuest::FakeGuest(uint64_t bytes, uint64_t second_bytes)
     : usable(bytes - kMiB), second(kBase + bytes + kMiB + 4 * kKiB), pages(kBase + usable, kMiB) {
   first_ram_ = static_cast<std::byte*>(std::aligned_alloc(kMiB, round_up(bytes, kMiB)));
-  std::memset(first_ram_ + usable, 0x5a, kMiB);   // what is handed out zeroed was not zero
+  std::memset(first_ram_ + usable, 0x5a, kMiB);  // what is handed out zeroed was not zero
   EXPECT_TRUE(memory.add({kBase, bytes, first_ram_}));
   if (second_bytes == 0) return;
   // As far from a page of the mapper as for the guest.
