@@ -62,6 +62,22 @@ struct SweepCommandOptions {
 };
 ExitCode run_sweep(const SweepCommandOptions& options);
 
+struct CompareOptions {
+  std::vector<std::string> workloads;    ///< generators, or session files; empty: all generators
+  std::vector<std::string> strategies;   ///< empty: all
+  std::vector<std::string> profiles;     ///< empty: kDefaultProfile and kReplayProfile
+  uint64_t guest_bytes = uint64_t{1} << 30;
+  uint64_t pool_bytes = uint64_t{64} << 20;
+  uint64_t window_bytes = uint64_t{256} << 10;
+  uint64_t run_pages = 1;
+  uint64_t seed = 1;
+  std::string html;                      ///< file for one page; empty: none
+  bool json = false;
+  bool markdown = false;
+  bool quiet = false;
+};
+ExitCode run_compare(const CompareOptions& options);
+
 struct ConformanceOptions {
   std::string endpoint;             ///< on the bench, or in the slot of a simulated Mac; empty: the test endpoint
   std::string storage;              ///< of a scripted device

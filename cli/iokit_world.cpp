@@ -39,6 +39,7 @@ class IokitWorld final : public World {
   Result<void> device_dma_write(Iova, std::span<const std::byte>) override { return {}; }
   Result<void> device_memory_change(unsigned, uint64_t, std::span<const std::byte>) override { return {}; }
   Result<void> expect_placement(Iova, uint64_t) override { return {}; }  // the mapper chooses; who asked compares
+  void forget_placements() override {}
 
   std::optional<Error> host_panic() const override { return std::nullopt; }  // nobody would be left to ask
   WorldCounters counters() override { return {}; }

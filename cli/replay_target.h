@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "backend/passthrough_device.h"
-#include "cli/lazy_memory.h"
+#include "base/lazy_memory.h"
 #include "cli/world.h"
 #include "traces/replay.h"
 

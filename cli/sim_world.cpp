@@ -134,6 +134,7 @@ class SimWorld final : public World {
     machine_.kernel().mapper(0).expect_placement(iova);
     return {};
   }
+  void forget_placements() override { machine_.kernel().mapper(0).forget_placements(); }
 
   std::optional<Error> host_panic() const override {
     const auto& panic = machine_.kernel().panicked();

@@ -74,6 +74,8 @@ class World {
   virtual Result<void> device_memory_change(unsigned bar, uint64_t offset, std::span<const std::byte> data) = 0;
   /// The next mapping, of `bytes`, must be at `iova`. kPlacement: this world has no such place.
   virtual Result<void> expect_placement(Iova iova, uint64_t bytes) = 0;
+  /// Expectations that no mapping took are void.
+  virtual void forget_placements() = 0;
 
   /// The host's panic as an error (kHostPanic), if it panicked.
   virtual std::optional<Error> host_panic() const = 0;

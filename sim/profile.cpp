@@ -87,6 +87,7 @@ macos::MapperConfig read_mapper(ProfileNode node, uint64_t page_bytes, unsigned 
   mapper.map_ns = node.u32("map-ns", 0, UINT32_MAX);
   mapper.refuse_unaligned = node.flag("refuse-unaligned");
   mapper.segment_per_page = node.flag("segment-per-page");
+  mapper.caller_places = node.flag("caller-places");
   node.finish();
   return mapper;
 }
@@ -136,6 +137,8 @@ Timings read_timings(ProfileNode node) {
   Timings t;
   t.user_client_call_ns = node.u32("user-client-call-ns", 0, UINT32_MAX);
   t.interrupt_ns = node.u32("interrupt-ns", 0, UINT32_MAX);
+  t.guest_exit_ns = node.u32("guest-exit-ns", 0, UINT32_MAX);
+  t.copy_ns_per_kib = node.u32("copy-ns-per-kib", 0, UINT32_MAX);
   t.flr_ns = node.u32("flr-ns", 0, UINT32_MAX);
   t.flr_poll_ns = node.u32("flr-poll-ns", 1, UINT32_MAX);
   t.hot_reset_hold_ns = node.u32("hot-reset-hold-ns", 0, UINT32_MAX);

@@ -33,6 +33,8 @@ struct Timings {
   uint64_t flr_ns = 0, flr_poll_ns = 0;
   uint64_t hot_reset_hold_ns = 0, hot_reset_link_ns = 0;
   uint64_t interrupt_ns = 0;
+  uint64_t guest_exit_ns = 0;        ///< a trap from the guest into its VMM and back
+  uint64_t copy_ns_per_kib = 0;      ///< the CPU copying memory, as a bounce does
   std::vector<std::string> assumed;
 };
 

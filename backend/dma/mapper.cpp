@@ -4,6 +4,8 @@
 #include <array>
 #include <span>
 
+#include <fmt/format.h>
+
 namespace dartboard::backend::dma {
 namespace {
 
@@ -12,6 +14,13 @@ constexpr uint64_t kStatusOffset = 0x06;           // s7.5.1.1.4
 constexpr std::byte kBusMasterEnable{0x04};
 
 }  // namespace
+
+Result<DmaMapping> Mapper::map_at(uint64_t key, void*, uint64_t size, Iova iova) {
+  return fail(ErrorName::kNotSupported,
+              fmt::format("mapping key {:#x}: {:#x} bytes were asked for at device address {:#x}, but this host's mapper "
+                          "chooses addresses itself",
+                          key, size, iova.value));
+}
 
 Result<void> DeviceMapper::quiesce() {
   if (device_.gone()) return {};

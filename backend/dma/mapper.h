@@ -20,6 +20,12 @@ class Mapper {
   /// Makes [base, base+size) of this process reachable for the device. `key` is the caller's name for it, unique while
   /// it lives. The mapper chooses the address; what lies below a page's edge keeps its offset.
   virtual Result<DmaMapping> map(uint64_t key, void* base, uint64_t size) = 0;
+
+  /// Whether the caller may say where a mapping goes, as vfio's DMA_MAP does on Linux. A Mac's mapper never lets it.
+  virtual bool places() const { return false; }
+  /// map(), at exactly `iova`. kNotSupported: !places(). kPlacement: it cannot be had there.
+  virtual Result<DmaMapping> map_at(uint64_t key, void* base, uint64_t size, Iova iova);
+
   /// After it returns, however it does, the device no longer reaches the memory if the device is quiet.
   virtual Result<void> unmap(uint64_t key) = 0;
 

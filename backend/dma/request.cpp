@@ -43,6 +43,18 @@ Result<void> check_reach(const DeviceLimits& limits, Iova iova, uint64_t bytes) 
                           iova.value, bytes, limits.address_max));
 }
 
+Result<void> quiesce_twice(Mapper& mapper) {
+  if (mapper.quiesce()) return {};
+  return mapper.quiesce();
+}
+
+Result<void> unmap_twice(Mapper& mapper, uint64_t key) {
+  if (mapper.unmap(key)) return {};
+  auto second = mapper.unmap(key);
+  if (!second && second.error().name == ErrorName::kNotFound) return {};
+  return second;
+}
+
 Result<void> check_bitmap(Gpa from, uint64_t bytes, uint64_t page_bytes, std::span<const uint64_t> bitmap) {
   if (page_bytes < kGuestPageBytes || !is_power_of_two(page_bytes) || from.value % page_bytes != 0 ||
       bytes > UINT64_MAX - from.value) {

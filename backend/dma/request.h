@@ -24,6 +24,13 @@ tl::unexpected<Error> refuse_unknown(const Mapped& mapped);
 /// kOutOfRange: the device cannot put these addresses on the bus.
 Result<void> check_reach(const DeviceLimits& limits, Iova iova, uint64_t bytes);
 
+/// Stops the device's DMA; tried once more if it fails, because everything waits for it.
+Result<void> quiesce_twice(Mapper& mapper);
+
+/// Takes a mapping away; tried once more if it fails, because what stays mapped stays reachable. A key that the mapper
+/// does not know is away.
+Result<void> unmap_twice(Mapper& mapper, uint64_t key);
+
 /// The conditions of Strategy::dirty.
 Result<void> check_bitmap(Gpa from, uint64_t bytes, uint64_t page_bytes, std::span<const uint64_t> bitmap);
 /// Sets the bits of the pages of [from, from+bytes) that [gpa, gpa+length) touches. The bitmap was checked.

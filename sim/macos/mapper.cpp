@@ -126,6 +126,9 @@ void Mapper::revoke_all() {
 void Mapper::expect_placement(Iova iova) {
   impl_->expected.push_back(iova);
 }
+void Mapper::forget_placements() {
+  impl_->expected.clear();
+}
 const std::string& Mapper::last_refusal() const {
   return impl_->refusal;
 }

@@ -34,6 +34,7 @@ struct MapperConfig {
   uint64_t map_ns = 0;                        ///< simulated time of one map or unmap
   bool refuse_unaligned = false;              ///< memory that does not start at a DART page is kNotAligned
   bool segment_per_page = false;              ///< every prepared command gets one segment a page, not one in all
+  bool caller_places = false;                 ///< who maps may say where (Linux vfio); a Mac always chooses itself
 };
 
 struct MapperStats {
@@ -91,6 +92,8 @@ class Mapper {
   /// Policy kAsRecorded: where the next maps must go, in order; each map takes one. A map with no or an impossible
   /// placement fails with kNoSpace, and last_refusal() says why.
   void expect_placement(Iova iova);
+  /// Placements that no map took are void.
+  void forget_placements();
   /// A sentence about the last refusal of any kind; empty after reset().
   const std::string& last_refusal() const;
 

@@ -4,7 +4,7 @@
 
 #include "base/types.h"
 #include "cli/exit_code.h"
-#include "cli/lazy_memory.h"
+#include "base/lazy_memory.h"
 #include "cli/selectors.h"
 #include "cli/sim_world.h"
 #include "cli/world.h"

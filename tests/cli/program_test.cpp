@@ -28,7 +28,7 @@ TEST(Program, HelpTeachesByExampleAndDocumentsTheExitCodes) {
 }
 
 TEST(Program, EveryCommandHasHelp) {
-  for (const char* command : {"replay", "profiles", "devices", "inspect", "faults", "sweep", "conformance", "fdt"}) {
+  for (const char* command : {"replay", "profiles", "devices", "inspect", "faults", "sweep", "conformance", "fdt", "compare"}) {
     const ProgramRun help = run({command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     EXPECT_THAT(help.out, HasSubstr("--json")) << command;
@@ -38,7 +38,7 @@ TEST(Program, EveryCommandHasHelp) {
 
 TEST(Program, TheManPageKnowsEveryCommandAndExitCode) {
   const std::string page = read_file(DARTBOARD_MAN_PAGE);
-  for (const char* part : {".TH DARTBOARD 1", "replay", "profiles", "devices", "inspect", "fdt", "\\-\\-device\\-session",
+  for (const char* part : {".TH DARTBOARD 1", "replay", "profiles", "devices", "inspect", "fdt", "compare", "\\-\\-device\\-session",
                            "EXIT STATUS", "NO_COLOR"}) {
     EXPECT_THAT(page, HasSubstr(part));
   }
@@ -78,6 +78,10 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"UnknownProfile", {"replay", shipped_session(), "--dext", "sim:m9-tb9"}, 2, "m9-tb9"},
         Refused{"UnknownProfileToInspect", {"inspect", "--profile", "m9-tb9"}, 2, "m9-tb9"},
         Refused{"UnknownProfileForDevices", {"devices", "--dext", "sim:m9-tb9"}, 2, "m9-tb9"},
+        Refused{"UnknownStrategy", {"compare", "--strategy", "hope"}, 2, "there is no strategy 'hope'; there are companion"},
+        Refused{"UnknownWorkload", {"compare", "--workload", "floppy"}, 2, "there is no workload 'floppy'; there are llm"},
+        Refused{"UnknownProfileToCompare", {"compare", "--profile", "m9-tb9"}, 2, "m9-tb9"},
+        Refused{"TooSmallAGuest", {"compare", "--workload", "nic", "--guest-memory", "8M"}, 2, "wants a guest of at least 32 MiB"},
         Refused{"UnknownEndpoint", {"inspect", "--device", "floppy"}, 2, "there is no device 'floppy'"},
         Refused{"ADeviceIsNamed", {"inspect", "--device", "floppy"}, 2, "nvme, script:FILE.lua, test or rtl."},
         Refused{"ScriptWithoutName", {"inspect", "--device", "script:"}, 2, "'script:' names no file"},
@@ -94,6 +98,21 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{
             "NothingMatches", {"inspect", "--path", "flux capacitor"}, 2, "--path 'flux capacitor' matches nothing"}),
     [](const auto& info) { return std::string(info.param.what); });
+
+TEST(Program, CompareWritesAPageAndPrintsOneObject) {
+  const std::string page = write_file("compare.html", "");
+  const ProgramRun compared = run({"compare", "--workload", "nic", "--strategy", "pool", "viommu", "--profile", "m4pro-tb5",
+                                   "--guest-memory", "64M", "--pool", "4M", "--json", "--html", page});
+  EXPECT_EQ(compared.exit_code, 0) << compared.err;
+  const Json json = Json::parse(compared.out);
+  const Json& rows = json["comparisons"][0]["rows"];
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0]["outcome"], "served");
+  EXPECT_EQ(rows[0]["run"]["lost"], 0);
+  EXPECT_EQ(rows[1]["outcome"], "host panic");
+  EXPECT_THAT(rows[1]["why_faults"].get<std::string>(), HasSubstr("the DART has no entry for what the guest chose"));
+  EXPECT_THAT(read_file(page), HasSubstr("<svg"));
+}
 
 #ifndef __APPLE__
 TEST(Program, IokitOffAMacIsTheWrongPlatform) {

@@ -20,7 +20,7 @@ const char* const kGood = R"(/dts-v1/;
 	model = "test";
 	dart-fault = "abort";
 	timings {
-		user-client-call-ns = <1>; interrupt-ns = <1>; flr-ns = <1>; flr-poll-ns = <1>;
+		user-client-call-ns = <1>; interrupt-ns = <1>; guest-exit-ns = <1>; copy-ns-per-kib = <1>; flr-ns = <1>; flr-poll-ns = <1>;
 		hot-reset-hold-ns = <1>; hot-reset-link-ns = <1>;
 	};
 	pcic0-bridge {

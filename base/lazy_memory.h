@@ -1,4 +1,4 @@
-// cli/lazy_memory.h - host memory for a guest: zeroed, aligned to 16 KiB, and only touched pages take memory.
+// base/lazy_memory.h - host memory for a guest: zeroed, aligned to 16 KiB, and only touched pages take memory.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-namespace dartboard::cli {
+namespace dartboard {
 
 class LazyMemory {
  public:
@@ -27,4 +27,4 @@ class LazyMemory {
   uint64_t map_bytes_ = 0;
 };
 
-}  // namespace dartboard::cli
+}  // namespace dartboard

@@ -1,5 +1,5 @@
-// cli/lazy_memory.cpp - anonymous mmap (POSIX: Linux and macOS).
-#include "cli/lazy_memory.h"
+// base/lazy_memory.cpp - anonymous mmap (POSIX: Linux and macOS).
+#include "base/lazy_memory.h"
 
 #include <sys/mman.h>
 
@@ -11,7 +11,7 @@
 
 #include "base/types.h"
 
-namespace dartboard::cli {
+namespace dartboard {
 
 namespace {
 constexpr uint64_t kAlignment = 16 * kKiB;
@@ -55,4 +55,4 @@ LazyMemory& LazyMemory::operator=(LazyMemory&& other) noexcept {
   return *this;
 }
 
-}  // namespace dartboard::cli
+}  // namespace dartboard
