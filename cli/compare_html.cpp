@@ -13,7 +13,7 @@
 namespace dartboard::cli {
 namespace {
 
-constexpr double kWidth = 560, kHeight = 220, kLeft = 64, kRight = 8, kTop = 10, kBottom = 26;
+constexpr double kWidth = 560, kHeight = 220, kLeft = 78, kRight = 8, kTop = 10, kBottom = 26;
 
 // Told apart by colour and by dash, for those who do not see the colour.
 constexpr std::array<const char*, 6> kDashes = {"", "7 3", "2 3", "10 3 2 3", "4 2", "1 2"};
@@ -41,7 +41,7 @@ svg{width:100%;height:auto;display:block}svg text{fill:var(--faint);font:11px sy
 .legend{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;font-size:.87rem;margin:.5rem 0}.legend svg{display:inline-block;width:30px;height:10px;vertical-align:middle}
 .bar{display:flex;height:.8rem;min-width:7.5rem;background:transparent}.bar i{display:block;height:100%}
 details{margin:.5rem 0}summary{cursor:pointer}li{overflow-wrap:anywhere}
-@media (max-width:480px){body{padding:.6rem}section{padding:.7rem}}
+@media (max-width:480px){body{padding:.6rem}section{padding:.7rem}figure svg text{font-size:16px}}
 )css";
 
 std::string escaped(std::string_view text) {
