@@ -13,7 +13,9 @@
 namespace dartboard::cli {
 namespace {
 
-bool is_session(const std::string& name) { return name.find('/') != std::string::npos || name.find(".jsonl") != std::string::npos; }
+bool is_session(const std::string& name) {
+  return name.find('/') != std::string::npos || name.find(".jsonl") != std::string::npos;
+}
 
 Result<guest::Workload> load_workload(const std::string& name, uint64_t seed) {
   if (!is_session(name)) return guest::make_workload(name, seed);

@@ -13,7 +13,7 @@
 namespace dartboard::cli {
 namespace {
 
-constexpr double kWidth = 560, kHeight = 220, kLeft = 64, kRight = 8, kTop = 10, kBottom = 26;
+constexpr double kWidth = 560, kHeight = 220, kLeft = 78, kRight = 8, kTop = 10, kBottom = 26;
 
 // Told apart by colour and by dash, for those who do not see the colour.
 constexpr std::array<const char*, 6> kDashes = {"", "7 3", "2 3", "10 3 2 3", "4 2", "1 2"};
@@ -41,7 +41,7 @@ svg{width:100%;height:auto;display:block}svg text{fill:var(--faint);font:11px sy
 .legend{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;font-size:.87rem;margin:.5rem 0}.legend svg{display:inline-block;width:30px;height:10px;vertical-align:middle}
 .bar{display:flex;height:.8rem;min-width:7.5rem;background:transparent}.bar i{display:block;height:100%}
 details{margin:.5rem 0}summary{cursor:pointer}li{overflow-wrap:anywhere}
-@media (max-width:480px){body{padding:.6rem}section{padding:.7rem}}
+@media (max-width:480px){body{padding:.6rem}section{padding:.7rem}figure svg text{font-size:16px}}
 )css";
 
 std::string escaped(std::string_view text) {
@@ -68,7 +68,8 @@ size_t hue(std::string_view strategy) {
 
 std::string stroke(std::string_view strategy) {
   const size_t i = hue(strategy);
-  return fmt::format("stroke=\"var(--s{})\"{}", i, *kDashes[i] == '\0' ? "" : fmt::format(" stroke-dasharray=\"{}\"", kDashes[i]));
+  return fmt::format("stroke=\"var(--s{})\"{}", i,
+                     *kDashes[i] == '\0' ? "" : fmt::format(" stroke-dasharray=\"{}\"", kDashes[i]));
 }
 
 /// A logarithmic axis from `low` to at least `high`, in powers of `step`. What is less lies on its foot.
@@ -112,14 +113,18 @@ std::string draw(const Comparison& c, const Plot& plot) {
   }
   const Axis axis(plot.low, static_cast<double>(high), plot.step);
   const double span = kWidth - kLeft - kRight;
-  std::string svg = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", kWidth, kHeight, escaped(plot.caption));
+  std::string svg =
+      fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", kWidth, kHeight, escaped(plot.caption));
   for (int i = 0; i < axis.ticks(); ++i) {
     const double y = axis.y(axis.tick(i));
-    svg += fmt::format("<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/><text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>",
-                       kLeft, kWidth - kRight, y, y, kLeft - 6, y + 4, (i == 0 ? "&#8804; " : "") + plot.label(static_cast<uint64_t>(std::llround(axis.tick(i)))));
+    svg += fmt::format(
+        "<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/><text x=\"{}\" y=\"{:.1f}\" "
+        "text-anchor=\"end\">{}</text>",
+        kLeft, kWidth - kRight, y, y, kLeft - 6, y + 4,
+        (i == 0 ? "&#8804; " : "") + plot.label(static_cast<uint64_t>(std::llround(axis.tick(i)))));
   }
-  svg += fmt::format("<text x=\"{}\" y=\"{}\">0</text><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{} steps</text>", kLeft, kHeight - 8,
-                     kWidth - kRight, kHeight - 8, with_commas(steps));
+  svg += fmt::format("<text x=\"{}\" y=\"{}\">0</text><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{} steps</text>",
+                     kLeft, kHeight - 8, kWidth - kRight, kHeight - 8, with_commas(steps));
   for (const Figures& row : c.rows) {
     if (row.samples.empty()) continue;
     std::string path;
@@ -130,12 +135,15 @@ std::string draw(const Comparison& c, const Plot& plot) {
       path += path.empty() ? fmt::format("M{:.1f} {:.1f}", x, y) : fmt::format("H{:.1f}V{:.1f}", x, y);
     }
     path += fmt::format("H{:.1f}", kLeft + span * static_cast<double>(row.run.steps) / static_cast<double>(steps));
-    svg += fmt::format("<path class=\"curve\" {} d=\"{}\"><title>{}</title></path>", stroke(row.strategy), path, escaped(row.strategy));
+    svg += fmt::format("<path class=\"curve\" {} d=\"{}\"><title>{}</title></path>", stroke(row.strategy), path,
+                       escaped(row.strategy));
   }
   return svg + "</svg>";
 }
 
-std::string ms(uint64_t ns) { return fmt::format("{:.2f}", static_cast<double>(ns) / 1e6); }
+std::string ms(uint64_t ns) {
+  return fmt::format("{:.2f}", static_cast<double>(ns) / 1e6);
+}
 
 /// The causes of time as one bar, to the scale of the slowest row.
 std::string bar(const TimeSplit& time, uint64_t most_ns) {
@@ -143,7 +151,9 @@ std::string bar(const TimeSplit& time, uint64_t most_ns) {
       {time.link_ns, "--faint"}, {time.copy_ns, "--s1"}, {time.exits_ns, "--s0"}, {time.calls_ns, "--s3"}};
   std::string out = "<div class=\"bar\">";
   for (const auto& [ns, colour] : parts) {
-    if (ns != 0) out += fmt::format("<i style=\"width:{:.1f}%;background:var({})\"></i>", 100.0 * static_cast<double>(ns) / static_cast<double>(std::max<uint64_t>(1, most_ns)), colour);
+    if (ns != 0)
+      out += fmt::format("<i style=\"width:{:.1f}%;background:var({})\"></i>",
+                         100.0 * static_cast<double>(ns) / static_cast<double>(std::max<uint64_t>(1, most_ns)), colour);
   }
   return out + "</div>";
 }
@@ -152,22 +162,24 @@ std::string table(const Comparison& c) {
   uint64_t most = 0;
   for (const Figures& row : c.rows) most = std::max(most, row.time.total_ns());
   std::string out = "<div class=\"scroll\" tabindex=\"0\"><table><thead><tr>";
-  for (const char* title : {"strategy", "outcome", "time by cause", "peak", "mappings", "calls", "exits", "copied", "refused", "degraded", "copy ms",
-                            "exits ms", "calls ms", "link ms", "total ms", "faults", "host CPU"}) {
+  for (const char* title :
+       {"strategy", "outcome", "time by cause", "peak", "mappings", "calls", "exits", "copied", "refused", "degraded",
+        "copy ms", "exits ms", "calls ms", "link ms", "total ms", "faults", "host CPU"}) {
     out += fmt::format("<th scope=\"col\">{}</th>", title);
   }
   out += "</tr></thead><tbody>";
   for (const Figures& f : c.rows) {
-    out += fmt::format("<tr><td>{}</td><td class=\"{}\">{}</td>", escaped(f.strategy), f.served() ? "good" : "bad", outcome_text(f));
+    out += fmt::format("<tr><td>{}</td><td class=\"{}\">{}</td>", escaped(f.strategy), f.served() ? "good" : "bad",
+                       outcome_text(f));
     if (f.not_started) {
       out += "<td colspan=\"15\"></td></tr>";
       continue;
     }
     for (const std::string& text :
-         {bar(f.time, most), bytes_text(f.peak_bytes), with_commas(f.peak_mappings), with_commas(f.calls), with_commas(f.counters.guest_exits),
-          bytes_text(f.counters.bytes_copied), with_commas(f.run.refused), with_commas(f.counters.degradations), ms(f.time.copy_ns),
-          ms(f.time.exits_ns), ms(f.time.calls_ns), ms(f.time.link_ns), ms(f.time.total_ns()), with_commas(f.faults),
-          duration_text(f.host_cpu_ns)}) {
+         {bar(f.time, most), bytes_text(f.peak_bytes), with_commas(f.peak_mappings), with_commas(f.calls),
+          with_commas(f.counters.guest_exits), bytes_text(f.counters.bytes_copied), with_commas(f.run.refused),
+          with_commas(f.counters.degradations), ms(f.time.copy_ns), ms(f.time.exits_ns), ms(f.time.calls_ns),
+          ms(f.time.link_ns), ms(f.time.total_ns()), with_commas(f.faults), duration_text(f.host_cpu_ns)}) {
       out += fmt::format("<td>{}</td>", text);
     }
     out += "</tr>";
@@ -184,14 +196,17 @@ std::string notes(const Comparison& c) {
     if (f.not_started) item(f.strategy, f.not_started->sentence);
     if (f.run.stopped) item(f.strategy, f.run.stopped->sentence);
     if (!f.why_faults.empty()) item(f.strategy, f.why_faults);
-    for (const guest::Refusal& r : f.run.refusals) item(f.strategy, fmt::format("{} x {}: {}", with_commas(r.count), r.name, r.first));
+    for (const guest::Refusal& r : f.run.refusals)
+      item(f.strategy, fmt::format("{} x {}: {}", with_commas(r.count), r.name, r.first));
     for (const guest::LostByte& lost : f.run.first_lost) item(f.strategy, sentence(lost));
   }
   std::string out;
-  if (!items.empty()) out += fmt::format("<details open><summary>What did not go</summary><ul>{}</ul></details>", items);
+  if (!items.empty())
+    out += fmt::format("<details open><summary>What did not go</summary><ul>{}</ul></details>", items);
   std::string parameters;
   for (const guest::Parameter& p : c.workload->parameters) {
-    parameters += fmt::format("<li>{}: {} <span class=\"faint\">({})</span></li>", escaped(p.name), escaped(p.value), p.source.empty() ? "assumed" : escaped(p.source));
+    parameters += fmt::format("<li>{}: {} <span class=\"faint\">({})</span></li>", escaped(p.name), escaped(p.value),
+                              p.source.empty() ? "assumed" : escaped(p.source));
   }
   return out + fmt::format("<details><summary>The workload's parameters</summary><ul>{}</ul></details>", parameters);
 }
@@ -200,8 +215,10 @@ std::string legend(const Comparison& c) {
   std::string out = "<div class=\"legend\">";
   for (const Figures& f : c.rows) {
     if (f.samples.empty()) continue;
-    out += fmt::format("<span><svg viewBox=\"0 0 30 10\" aria-hidden=\"true\"><line x1=\"0\" x2=\"30\" y1=\"5\" y2=\"5\" stroke-width=\"2\" {}/></svg> {}</span>",
-                       stroke(f.strategy), escaped(f.strategy));
+    out += fmt::format(
+        "<span><svg viewBox=\"0 0 30 10\" aria-hidden=\"true\"><line x1=\"0\" x2=\"30\" y1=\"5\" y2=\"5\" "
+        "stroke-width=\"2\" {}/></svg> {}</span>",
+        stroke(f.strategy), escaped(f.strategy));
   }
   return out + "</div>";
 }
@@ -210,24 +227,29 @@ std::string legend(const Comparison& c) {
 
 std::string to_html(const std::vector<Comparison>& all, const ComparisonOptions& options) {
   std::string out = fmt::format(
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width,initial-scale=1\">"
       "<title>DMA strategies compared</title><style>{}</style></head><body><h1>DMA strategies compared</h1>"
-      "<p>The same work under each strategy, through the whole simulated stack; every byte checked. The guest has {} of RAM, the pool {}, "
-      "a window {}; scattered memory has {} page{} in a row (assumed). Times are computed from counts and the platform's figures, and nothing overlaps. In the bars: "
+      "<p>The same work under each strategy, through the whole simulated stack; every byte checked. The guest has {} "
+      "of RAM, the pool {}, "
+      "a window {}; scattered memory has {} page{} in a row (assumed). Times are computed from counts and the "
+      "platform's figures, and nothing overlaps. In the bars: "
       "<span style=\"color:var(--faint)\">link</span>, <span style=\"color:var(--s1)\">copy</span>, "
-      "<span style=\"color:var(--s0)\">exits</span>, <span style=\"color:var(--s3)\">calls</span>. Host CPU is this program's own time.</p>",
+      "<span style=\"color:var(--s0)\">exits</span>, <span style=\"color:var(--s3)\">calls</span>. Host CPU is this "
+      "program's own time.</p>",
       kStyle, bytes_text(options.guest_bytes), bytes_text(options.pool_bytes), bytes_text(options.window_bytes),
       options.run_pages, options.run_pages == 1 ? "" : "s");
   const sim::Profile* profile = nullptr;
   for (const Comparison& c : all) {
     if (c.profile != profile) {
       profile = c.profile;
-      out += fmt::format("<h2>{}</h2><p>{}</p><p class=\"faint\">{}.</p>", escaped(profile->name), escaped(profile->model),
-                         escaped(fmt::format("{}", fmt::join(timing_notes(*profile), ", "))));
+      out += fmt::format("<h2>{}</h2><p>{}</p><p class=\"faint\">{}.</p>", escaped(profile->name),
+                         escaped(profile->model), escaped(fmt::format("{}", fmt::join(timing_notes(*profile), ", "))));
     }
-    out += fmt::format("<section><h3>{}</h3><p class=\"faint\">{}</p><p>{}</p>{}{}<div class=\"plots\">", escaped(c.workload->name),
-                       escaped(c.workload->about), escaped(c.advice), table(c), legend(c));
-    for (const Plot& plot : kPlots) out += fmt::format("<figure>{}<figcaption>{}</figcaption></figure>", draw(c, plot), escaped(plot.caption));
+    out += fmt::format("<section><h3>{}</h3><p class=\"faint\">{}</p><p>{}</p>{}{}<div class=\"plots\">",
+                       escaped(c.workload->name), escaped(c.workload->about), escaped(c.advice), table(c), legend(c));
+    for (const Plot& plot : kPlots)
+      out += fmt::format("<figure>{}<figcaption>{}</figcaption></figure>", draw(c, plot), escaped(plot.caption));
     out += "</div>" + notes(c) + "</section>";
   }
   return out + "</body></html>\n";

@@ -19,8 +19,12 @@ struct Column {
   std::string (*text)(const Figures&);
 };
 
-std::string ms(uint64_t ns) { return fmt::format("{:.2f}", static_cast<double>(ns) / 1e6); }
-std::string mib(uint64_t bytes) { return fmt::format("{:.1f}", static_cast<double>(bytes) / static_cast<double>(kMiB)); }
+std::string ms(uint64_t ns) {
+  return fmt::format("{:.2f}", static_cast<double>(ns) / 1e6);
+}
+std::string mib(uint64_t bytes) {
+  return fmt::format("{:.1f}", static_cast<double>(bytes) / static_cast<double>(kMiB));
+}
 
 constexpr Column kColumns[] = {
     {"strategy", [](const Figures& f) { return f.strategy; }},
@@ -39,7 +43,7 @@ constexpr Column kColumns[] = {
     {"total ms", [](const Figures& f) { return ms(f.time.total_ns()); }},
     {"faults", [](const Figures& f) { return with_commas(f.faults); }},
 };
-constexpr size_t kMeasuredFrom = 2;   // what a strategy that did not start has no figures for
+constexpr size_t kMeasuredFrom = 2;  // what a strategy that did not start has no figures for
 
 std::string cell(const Column& column, size_t index, const Figures& f) {
   return f.not_started && index >= kMeasuredFrom ? "-" : column.text(f);
@@ -51,7 +55,8 @@ std::vector<std::string> details(const Figures& f) {
   if (f.run.stopped) out.push_back(f.run.stopped->sentence);
   if (!f.why_faults.empty()) out.push_back(f.why_faults);
   if (!f.run.first_failed_transfer.empty() && !f.run.stopped) out.push_back(f.run.first_failed_transfer);
-  for (const guest::Refusal& refusal : f.run.refusals) out.push_back(fmt::format("{} x {}: {}", with_commas(refusal.count), refusal.name, refusal.first));
+  for (const guest::Refusal& refusal : f.run.refusals)
+    out.push_back(fmt::format("{} x {}: {}", with_commas(refusal.count), refusal.name, refusal.first));
   for (const guest::LostByte& lost : f.run.first_lost) out.push_back(sentence(lost));
   if (!f.run.first_error.empty()) out.push_back(f.run.first_error);
   if (!f.stop_error.empty()) out.push_back(f.stop_error);
@@ -62,9 +67,15 @@ std::vector<std::string> details(const Figures& f) {
 
 Json to_json(const guest::RunResult& run) {
   Json refusals = Json::array(), lost = Json::array();
-  for (const guest::Refusal& r : run.refusals) refusals.push_back({{"name", r.name}, {"count", r.count}, {"first", r.first}});
+  for (const guest::Refusal& r : run.refusals)
+    refusals.push_back({{"name", r.name}, {"count", r.count}, {"first", r.first}});
   for (const guest::LostByte& l : run.first_lost) {
-    lost.push_back({{"step", l.step}, {"gpa", l.gpa.value}, {"iova", l.iova.value}, {"expected", l.expected}, {"got", l.got}, {"sentence", sentence(l)}});
+    lost.push_back({{"step", l.step},
+                    {"gpa", l.gpa.value},
+                    {"iova", l.iova.value},
+                    {"expected", l.expected},
+                    {"got", l.got},
+                    {"sentence", sentence(l)}});
   }
   return {{"steps", run.steps},
           {"skipped", run.skipped},
@@ -100,7 +111,11 @@ Json to_json(const Figures& f) {
   row["hits"] = f.counters.hits;
   row["host_maps"] = f.counters.host_maps;
   row["host_unmaps"] = f.counters.host_unmaps;
-  row["simulated_ns"] = {{"copy", f.time.copy_ns}, {"exits", f.time.exits_ns}, {"calls", f.time.calls_ns}, {"link", f.time.link_ns}, {"total", f.time.total_ns()}};
+  row["simulated_ns"] = {{"copy", f.time.copy_ns},
+                         {"exits", f.time.exits_ns},
+                         {"calls", f.time.calls_ns},
+                         {"link", f.time.link_ns},
+                         {"total", f.time.total_ns()}};
   row["faults"] = f.faults;
   row["left_mappings"] = f.left_mappings;
   if (f.run.stopped) row["stopped"] = {{"name", to_string(f.run.stopped->name)}, {"sentence", f.run.stopped->sentence}};
@@ -131,7 +146,11 @@ Json to_json(const guest::Workload& w) {
   for (const guest::Parameter& p : w.parameters) {
     parameters.push_back({{"name", p.name}, {"value", p.value}, {"source", p.source.empty() ? "assumed" : p.source}});
   }
-  return {{"name", w.name}, {"about", w.about}, {"steps", w.steps.size()}, {"ram_bytes", w.ram_bytes}, {"parameters", parameters}};
+  return {{"name", w.name},
+          {"about", w.about},
+          {"steps", w.steps.size()},
+          {"ram_bytes", w.ram_bytes},
+          {"parameters", parameters}};
 }
 
 template <class T, class F>
@@ -161,7 +180,8 @@ std::vector<std::string> timing_notes(const sim::Profile& profile) {
     const auto& assumed = profile.timings.assumed;
     return std::find(assumed.begin(), assumed.end(), name) != assumed.end() ? text + " (assumed)" : text;
   };
-  return {note("user-client-call-ns", fmt::format("a user-client call {}", duration_text(profile.timings.user_client_call_ns))),
+  return {note("user-client-call-ns",
+               fmt::format("a user-client call {}", duration_text(profile.timings.user_client_call_ns))),
           note("map-ns", fmt::format("one map or unmap {}", duration_text(port.mapper.map_ns))),
           note("guest-exit-ns", fmt::format("a guest exit {}", duration_text(profile.timings.guest_exit_ns))),
           note("copy-ns-per-kib", fmt::format("copying 1 KiB {}", duration_text(profile.timings.copy_ns_per_kib))),
@@ -187,17 +207,21 @@ void print_text(const std::vector<Comparison>& all, std::FILE* out) {
     const auto line = [&](auto&& text_of) {
       std::string text;
       for (size_t i = 0; i < std::size(kColumns); ++i) {
-        text += i < kMeasuredFrom ? fmt::format("  {:<{}}", text_of(i), widths[i]) : fmt::format("  {:>{}}", text_of(i), widths[i]);
+        text += i < kMeasuredFrom ? fmt::format("  {:<{}}", text_of(i), widths[i])
+                                  : fmt::format("  {:>{}}", text_of(i), widths[i]);
       }
       return text;
     };
-    fmt::print(out, "{}{}\n", style.faint(line([](size_t i) { return std::string(kColumns[i].title); })), style.faint("  host CPU"));
+    fmt::print(out, "{}{}\n", style.faint(line([](size_t i) { return std::string(kColumns[i].title); })),
+               style.faint("  host CPU"));
     for (const Figures& row : c.rows) {
       const std::string text = line([&](size_t i) { return cell(kColumns[i], i, row); });
-      fmt::print(out, "{}{}\n", row.served() ? text : style.note(text), row.not_started ? "" : style.faint("  " + duration_text(row.host_cpu_ns)));
+      fmt::print(out, "{}{}\n", row.served() ? text : style.note(text),
+                 row.not_started ? "" : style.faint("  " + duration_text(row.host_cpu_ns)));
     }
     for (const Figures& row : c.rows) {
-      for (const std::string& detail : details(row)) fmt::print(out, "    {}\n", style.faint(fmt::format("{}: {}", row.strategy, detail)));
+      for (const std::string& detail : details(row))
+        fmt::print(out, "    {}\n", style.faint(fmt::format("{}: {}", row.strategy, detail)));
     }
     fmt::print(out, "  {}\n", c.advice);
     std::vector<std::string> assumed;
@@ -210,16 +234,24 @@ void print_text(const std::vector<Comparison>& all, std::FILE* out) {
 
 std::string to_json(const std::vector<Comparison>& all, const ComparisonOptions& options) {
   Json profiles = Json::array(), workloads = Json::array(), comparisons = Json::array();
-  for (const auto* profile : distinct<sim::Profile>(all, [](const Comparison& c) { return c.profile; })) profiles.push_back(to_json(*profile));
-  for (const auto* workload : distinct<guest::Workload>(all, [](const Comparison& c) { return c.workload; })) workloads.push_back(to_json(*workload));
+  for (const auto* profile : distinct<sim::Profile>(all, [](const Comparison& c) { return c.profile; }))
+    profiles.push_back(to_json(*profile));
+  for (const auto* workload : distinct<guest::Workload>(all, [](const Comparison& c) { return c.workload; }))
+    workloads.push_back(to_json(*workload));
   for (const Comparison& c : all) {
     Json rows = Json::array();
     for (const Figures& row : c.rows) rows.push_back(to_json(row));
-    comparisons.push_back({{"profile", c.profile->name}, {"workload", c.workload->name}, {"advice", c.advice}, {"rows", rows}});
+    comparisons.push_back(
+        {{"profile", c.profile->name}, {"workload", c.workload->name}, {"advice", c.advice}, {"rows", rows}});
   }
-  const Json whole = {{"guest_bytes", options.guest_bytes}, {"pool_bytes", options.pool_bytes}, {"window_bytes", options.window_bytes},
-                      {"run_pages", options.run_pages}, {"seed", options.seed},
-                      {"profiles", profiles},               {"workloads", workloads},           {"comparisons", comparisons}};
+  const Json whole = {{"guest_bytes", options.guest_bytes},
+                      {"pool_bytes", options.pool_bytes},
+                      {"window_bytes", options.window_bytes},
+                      {"run_pages", options.run_pages},
+                      {"seed", options.seed},
+                      {"profiles", profiles},
+                      {"workloads", workloads},
+                      {"comparisons", comparisons}};
   return whole.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -229,7 +261,8 @@ std::string to_markdown(const std::vector<Comparison>& all) {
   for (const Comparison& c : all) {
     if (c.profile != profile) {
       profile = c.profile;
-      out += fmt::format("### {}\n\n{}. Times: {}.\n\n", profile->name, profile->model, fmt::join(timing_notes(*profile), ", "));
+      out += fmt::format("### {}\n\n{}. Times: {}.\n\n", profile->name, profile->model,
+                         fmt::join(timing_notes(*profile), ", "));
     }
     out += fmt::format("**{}**: {}\n\n|", c.workload->name, c.workload->about);
     for (const Column& column : kColumns) out += fmt::format(" {} |", column.title);

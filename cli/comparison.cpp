@@ -15,23 +15,28 @@ namespace {
 
 namespace dma = backend::dma;
 
-constexpr Gpa kRamBase{0x4000'0000};   // QEMU's `virt` machine
+constexpr Gpa kRamBase{0x4000'0000};  // QEMU's `virt` machine
 constexpr size_t kSamples = 60;
 
 /// Whether a strategy tells the mapper where to map.
-bool wants_to_place(std::string_view strategy) { return strategy == "identity" || strategy == "viommu"; }
+bool wants_to_place(std::string_view strategy) {
+  return strategy == "identity" || strategy == "viommu";
+}
 
 uint64_t dma_calls(const WorldCounters& counters) {
   uint64_t calls = 0;
   for (const auto& [name, count] : counters.calls_by_selector) {
-    if (name == "AllocateDMABuffer" || name == "FreeDMABuffer" || name == "RegisterDMARegion" || name == "UnregisterDMARegion") {
+    if (name == "AllocateDMABuffer" || name == "FreeDMABuffer" || name == "RegisterDMARegion" ||
+        name == "UnregisterDMARegion") {
       calls += count;
     }
   }
   return calls;
 }
 
-uint64_t cpu_ns() { return static_cast<uint64_t>(std::clock()) * (1'000'000'000 / CLOCKS_PER_SEC); }
+uint64_t cpu_ns() {
+  return static_cast<uint64_t>(std::clock()) * (1'000'000'000 / CLOCKS_PER_SEC);
+}
 
 /// The most of each part of the run.
 class Sampler {
@@ -71,13 +76,14 @@ TimeSplit split(const sim::Profile& profile, const Figures& f) {
 Result<Figures> measure(const sim::Profile& given, const guest::Workload& workload, std::string_view strategy_name,
                         const ComparisonOptions& options) {
   if (options.guest_bytes < 2 * workload.ram_bytes) {
-    return fail(ErrorName::kBadArgument, fmt::format("workload {} wants a guest of at least {} MiB, this one has {}", workload.name,
-                                                     2 * workload.ram_bytes / kMiB, options.guest_bytes / kMiB));
+    return fail(ErrorName::kBadArgument,
+                fmt::format("workload {} wants a guest of at least {} MiB, this one has {}", workload.name,
+                            2 * workload.ram_bytes / kMiB, options.guest_bytes / kMiB));
   }
   sim::Profile profile = given;
   macos::MapperConfig& mapper_config = profile.ports.front().mapper;
   const bool places = mapper_config.caller_places && wants_to_place(strategy_name);
-  if (places) mapper_config.policy = macos::IovaPolicy::kAsRecorded;   // it goes where the caller says
+  if (places) mapper_config.policy = macos::IovaPolicy::kAsRecorded;  // it goes where the caller says
   Gpa ram_base = kRamBase;
   if (mapper_config.caller_places) ram_base = Gpa(std::max(ram_base.value, mapper_config.window_base.value));
 
@@ -93,7 +99,8 @@ Result<Figures> measure(const sim::Profile& given, const guest::Workload& worklo
   ram->fragment(workload.fragment_pages);
   RamPages pages(*ram);
   dma::GuestMemory memory;
-  if (auto added = memory.add({ram_base, options.guest_bytes, ram->memory()}); !added) return tl::unexpected(added.error());
+  if (auto added = memory.add({ram_base, options.guest_bytes, ram->memory()}); !added)
+    return tl::unexpected(added.error());
 
   const std::unique_ptr<World> world = make_sim_world(profile);
   if (auto on = world->power_on(nullptr); !on) return tl::unexpected(on.error());
@@ -108,8 +115,12 @@ Result<Figures> measure(const sim::Profile& given, const guest::Workload& worklo
   dma::DeviceLimits limits;
   if (workload.mask_bits < 64) limits.address_max = (uint64_t{1} << workload.mask_bits) - 1;
   limits.align_mask = workload.align_mask;
-  auto strategy = make_strategy(strategy_name, {.memory = memory, .mapper = *mapper, .pages = pages, .limits = limits,
-                                                .port = profile.ports.front(), .pool_bytes = options.pool_bytes,
+  auto strategy = make_strategy(strategy_name, {.memory = memory,
+                                                .mapper = *mapper,
+                                                .pages = pages,
+                                                .limits = limits,
+                                                .port = profile.ports.front(),
+                                                .pool_bytes = options.pool_bytes,
                                                 .window_bytes = options.window_bytes});
   if (!strategy) return tl::unexpected(strategy.error());
   if (auto started = (*strategy)->start(); !started) {

@@ -57,12 +57,15 @@ class TestEndpointEngine final : public guest::DmaEngine {
   World& world_;
 };
 
-/// The mapper of a host where the caller chooses (vfio on Linux): the simulated one is told where the next mapping goes.
+/// The mapper of a host where the caller chooses (vfio on Linux): the simulated one is told where the next mapping
+/// goes.
 class PlacingMapper final : public backend::dma::Mapper {
  public:
   PlacingMapper(backend::PassthroughDevice& device, const backend::Budget& budget, World& world)
       : device_(device, budget), world_(world) {}
-  Result<backend::DmaMapping> map(uint64_t key, void* base, uint64_t size) override { return device_.map(key, base, size); }
+  Result<backend::DmaMapping> map(uint64_t key, void* base, uint64_t size) override {
+    return device_.map(key, base, size);
+  }
   bool places() const override { return true; }
   Result<backend::DmaMapping> map_at(uint64_t key, void* base, uint64_t size, Iova iova) override;
   Result<void> unmap(uint64_t key) override { return device_.unmap(key); }

@@ -15,7 +15,7 @@ struct Memory {
   bool coherent = false;
   uint32_t buffer = 0, mapping = 0;
   uint64_t bytes = 0;
-  uint64_t written_from = 0, written_to = 0;   // by the CPU, not read by the device yet
+  uint64_t written_from = 0, written_to = 0;  // by the CPU, not read by the device yet
 };
 
 class Translator {
@@ -134,14 +134,15 @@ guest::Workload session_workload(const traces::Session& session, std::string nam
   w.name = std::move(name);
   w.about = fmt::format("the memory use of a recorded session ({})",
                         session.origin.substr(session.origin.find_last_of('/') + 1));
-  sim::Tape tape;   // a recording leaves nothing to draw
+  sim::Tape tape;  // a recording leaves nothing to draw
   Translator translator(w, tape);
   for (const traces::Event& e : session.events) translator.event(session, e);
   translator.finish();
   w.ram_bytes = translator.bytes_peak();
   w.parameters = {
       {"what is mapped, written and read, and what the device wrote", "as recorded", "the session"},
-      {"mapped contiguously, scattered", fmt::format("{}, {}", translator.contiguous(), translator.scattered()), "the session"},
+      {"mapped contiguously, scattered", fmt::format("{}, {}", translator.contiguous(), translator.scattered()),
+       "the session"},
       {"contiguous memory", "coherent", ""},
       {"scattered memory", "mapped bidirectionally for its whole life, synced around each use", ""},
       {"the device reads", "what the CPU wrote, before the next register write", ""},

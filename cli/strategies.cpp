@@ -19,8 +19,8 @@ namespace {
 namespace dma = backend::dma;
 using Made = Result<std::unique_ptr<dma::Strategy>>;
 
-/// The pool lies where the device sees it, if no RAM of the guest is in the mapper's window; else above all RAM, and the
-/// device tree translates.
+/// The pool lies where the device sees it, if no RAM of the guest is in the mapper's window; else above all RAM, and
+/// the device tree translates.
 std::unique_ptr<dma::Strategy> pool(const StrategyParts& p) {
   dma::PoolOptions options;
   options.bytes = p.pool_bytes;
@@ -35,7 +35,9 @@ std::unique_ptr<dma::Strategy> pool(const StrategyParts& p) {
   if (ambiguous) options.gpa = Gpa(round_up(end, 2 * kMiB));
   return std::make_unique<dma::PoolStrategy>(p.memory, p.mapper, options);
 }
-Made make_pool(const StrategyParts& p) { return pool(p); }
+Made make_pool(const StrategyParts& p) {
+  return pool(p);
+}
 Made make_companion(const StrategyParts& p) {
   return std::make_unique<dma::CompanionStrategy>(p.memory, p.mapper, p.pages, p.limits);
 }
@@ -44,8 +46,12 @@ Made windows(const StrategyParts& p, std::unique_ptr<dma::Strategy> second) {
   options.window_bytes = p.window_bytes;
   return std::make_unique<dma::WindowsStrategy>(p.memory, p.mapper, p.pages, p.limits, options, std::move(second));
 }
-Made make_windows(const StrategyParts& p) { return windows(p, nullptr); }
-Made make_windows_pool(const StrategyParts& p) { return windows(p, pool(p)); }
+Made make_windows(const StrategyParts& p) {
+  return windows(p, nullptr);
+}
+Made make_windows_pool(const StrategyParts& p) {
+  return windows(p, pool(p));
+}
 Made make_direct(const StrategyParts& p) {
   return std::make_unique<dma::DirectStrategy>(p.memory, p.mapper, p.pages, p.limits);
 }
@@ -64,12 +70,10 @@ struct Row {
 
 constexpr Row kRows[] = {
     {{"companion", "a paravirtual mapper: every mapping asks the host",
-      "a module that replaces the device's DMA operations (CONFIG_ARCH_HAS_DMA_OPS)",
-      "callers that may not sleep"},
+      "a module that replaces the device's DMA operations (CONFIG_ARCH_HAS_DMA_OPS)", "callers that may not sleep"},
      make_companion},
     {{"windows", "the companion asked for aligned windows that small mappings share",
-      "the companion's module (CONFIG_ARCH_HAS_DMA_OPS)",
-      "callers that may not sleep, where no window is there yet"},
+      "the companion's module (CONFIG_ARCH_HAS_DMA_OPS)", "callers that may not sleep, where no window is there yet"},
      make_windows},
     {{"windows+pool", "windows, and a pool behind them for whom they cannot serve",
       "the companion's module, and CONFIG_DMA_RESTRICTED_POOL with a device tree that shows the pool",
@@ -83,7 +87,8 @@ constexpr Row kRows[] = {
       "nothing in the kernel; a device tree whose dma-ranges say where RAM is for the device",
       "a guest with more RAM than the host may map (about 1.5 GiB on a Mac)"},
      make_direct},
-    {{"viommu", "a guest-visible IOMMU, the host maps what the guest programs", "the virtio-iommu driver, which most kernels have",
+    {{"viommu", "a guest-visible IOMMU, the host maps what the guest programs",
+      "the virtio-iommu driver, which most kernels have",
       "a Mac: the device emits the guest's addresses, and the mapper assigned others"},
      make_viommu},
     {{"identity", "the caller chooses addresses (vfio on Linux): the baseline", "nothing",
@@ -108,7 +113,8 @@ Result<const StrategyInfo*> strategy_info(std::string_view name) {
     if (info.name == name) return &info;
     names.push_back(info.name);
   }
-  return fail(ErrorName::kNotFound, fmt::format("there is no strategy '{:.40}'; there are {}", name, fmt::join(names, ", ")));
+  return fail(ErrorName::kNotFound,
+              fmt::format("there is no strategy '{:.40}'; there are {}", name, fmt::join(names, ", ")));
 }
 
 Made make_strategy(std::string_view name, const StrategyParts& parts) {
@@ -121,10 +127,11 @@ Made make_strategy(std::string_view name, const StrategyParts& parts) {
 std::string explain_faults(const dma::Strategy& strategy) {
   const auto* const viommu = dynamic_cast<const dma::ViommuStrategy*>(&strategy);
   if (viommu == nullptr || !viommu->first_misplaced()) return {};
-  return fmt::format("the guest's IOMMU gave the driver {:#x} and the device put that on the bus, but the host's mapper had "
-                     "assigned {:#x} to the same memory ({} of its mappings lie elsewhere than the guest says); the DART has "
-                     "no entry for what the guest chose",
-                     viommu->first_misplaced()->guest.value, viommu->first_misplaced()->host.value, viommu->misplaced());
+  return fmt::format(
+      "the guest's IOMMU gave the driver {:#x} and the device put that on the bus, but the host's mapper had "
+      "assigned {:#x} to the same memory ({} of its mappings lie elsewhere than the guest says); the DART has "
+      "no entry for what the guest chose",
+      viommu->first_misplaced()->guest.value, viommu->first_misplaced()->host.value, viommu->misplaced());
 }
 
 }  // namespace dartboard::cli

@@ -14,7 +14,7 @@ namespace dartboard::cli {
 struct StrategyInfo {
   std::string_view name;
   std::string_view about;
-  std::string_view guest_needs;   ///< kernel option, module, or nothing
+  std::string_view guest_needs;  ///< kernel option, module, or nothing
   std::string_view cannot;
 };
 /// In the order of reports.

@@ -14,11 +14,11 @@ Result<void> DirectStrategy::check_host() const {
   }
   const uint64_t left = mapper_.budget().bytes_max - mapper_.use().bytes;
   if (needed <= left) return {};
-  return fail(ErrorName::kBudgetBytes,
-              fmt::format("direct: {} MiB of guest RAM are to be mapped, {} MiB of the host's {} MiB are free: {} MiB too "
-                          "many; give the guest less RAM, or take a strategy that maps only what is in use",
-                          needed / kMiB, left / kMiB, mapper_.budget().bytes_max / kMiB,
-                          (needed - left + kMiB - 1) / kMiB));
+  return fail(
+      ErrorName::kBudgetBytes,
+      fmt::format("direct: {} MiB of guest RAM are to be mapped, {} MiB of the host's {} MiB are free: {} MiB too "
+                  "many; give the guest less RAM, or take a strategy that maps only what is in use",
+                  needed / kMiB, left / kMiB, mapper_.budget().bytes_max / kMiB, (needed - left + kMiB - 1) / kMiB));
 }
 
 }  // namespace dartboard::backend::dma

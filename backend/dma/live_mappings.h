@@ -42,10 +42,11 @@ class LiveMappings {
   };
   struct Hash {
     size_t operator()(const Key& k) const noexcept {
-      return static_cast<size_t>((k.iova ^ (k.bytes << 40) ^ static_cast<uint64_t>(k.direction)) * 0x9e37'79b9'7f4a'7c15);
+      return static_cast<size_t>((k.iova ^ (k.bytes << 40) ^ static_cast<uint64_t>(k.direction)) *
+                                 0x9e37'79b9'7f4a'7c15);
     }
   };
-  std::unordered_map<Key, uint32_t, Hash> counts_;   // never walked: its order decides nothing
+  std::unordered_map<Key, uint32_t, Hash> counts_;  // never walked: its order decides nothing
   uint64_t live_ = 0;
 };
 

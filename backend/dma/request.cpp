@@ -10,8 +10,9 @@ namespace dartboard::backend::dma {
 Result<std::byte*> check_request(const GuestMemory& memory, const MapRequest& request) {
   const uint64_t gpa = request.gpa.value;
   if (request.bytes == 0 || request.bytes - 1 > UINT64_MAX - gpa) {
-    return fail(ErrorName::kBadArgument, fmt::format("mapping {:#x} bytes at guest address {:#x}: {}", request.bytes, gpa,
-                                                     request.bytes == 0 ? "a mapping has at least one" : "they wrap"));
+    return fail(ErrorName::kBadArgument,
+                fmt::format("mapping {:#x} bytes at guest address {:#x}: {}", request.bytes, gpa,
+                            request.bytes == 0 ? "a mapping has at least one" : "they wrap"));
   }
   std::byte* const base = memory.at(request.gpa, request.bytes);
   if (base == nullptr) {
@@ -65,9 +66,8 @@ Result<void> check_bitmap(Gpa from, uint64_t bytes, uint64_t page_bytes, std::sp
   }
   const uint64_t pages = bytes / page_bytes + (bytes % page_bytes != 0 ? 1 : 0);
   if (pages > bitmap.size() * 64) {
-    return fail(ErrorName::kBadArgument,
-                fmt::format("dirty pages: {} pages need a bitmap of {} words, it has {}", pages, (pages + 63) / 64,
-                            bitmap.size()));
+    return fail(ErrorName::kBadArgument, fmt::format("dirty pages: {} pages need a bitmap of {} words, it has {}",
+                                                     pages, (pages + 63) / 64, bitmap.size()));
   }
   return {};
 }

@@ -11,9 +11,11 @@
 namespace dartboard::backend::dma {
 namespace {
 
-constexpr size_t kWrittenMax = 1 << 16;   // before neighbours are put together
+constexpr size_t kWrittenMax = 1 << 16;  // before neighbours are put together
 
-uint64_t in_page(Gpa gpa) { return gpa.value & (kGuestPageBytes - 1); }
+uint64_t in_page(Gpa gpa) {
+  return gpa.value & (kGuestPageBytes - 1);
+}
 
 }  // namespace
 
@@ -39,7 +41,7 @@ Result<void> ViommuStrategy::stop() {
   Result<void> first;
   for (auto next = entries_.begin(); next != entries_.end();) {
     auto gone = forget(next++);
-    if (!gone && first) first = std::move(gone);   // the others go all the same
+    if (!gone && first) first = std::move(gone);  // the others go all the same
   }
   if (entries_.empty()) free_.clear();
   return first;
@@ -58,7 +60,8 @@ std::optional<uint64_t> ViommuStrategy::take_iova(uint64_t bytes) {
     const uint64_t base = extent->first, size = extent->second;
     if (size < bytes || base > limits_.address_max) continue;
     uint64_t end = base + size;
-    if (limits_.address_max != UINT64_MAX) end = std::min(end, round_down(limits_.address_max, kGuestPageBytes) + kGuestPageBytes);
+    if (limits_.address_max != UINT64_MAX)
+      end = std::min(end, round_down(limits_.address_max, kGuestPageBytes) + kGuestPageBytes);
     if (end - base < bytes) continue;
     const uint64_t at = end - bytes;
     free_.erase(base);
@@ -90,20 +93,24 @@ Result<Iova> ViommuStrategy::program(const MapRequest& request, bool coherent) {
   if (!base) return tl::unexpected(base.error());
   const uint64_t skew = in_page(request.gpa);
   Entry entry{request, 0, next_key_, coherent};
-  if (request.bytes > aperture_bytes_) return fail(ErrorName::kBadArgument, fmt::format("viommu: {:#x} bytes are more than the aperture's {:#x}", request.bytes, aperture_bytes_));
+  if (request.bytes > aperture_bytes_)
+    return fail(ErrorName::kBadArgument,
+                fmt::format("viommu: {:#x} bytes are more than the aperture's {:#x}", request.bytes, aperture_bytes_));
   entry.pages_bytes = round_up(skew + request.bytes, kGuestPageBytes);
   // The guest's half: a free address, pages programmed for it.
   const auto chosen = take_iova(entry.pages_bytes);
   if (!chosen) {
-    return fail(ErrorName::kBusy, fmt::format("viommu: no {:#x} bytes in a row are free in the aperture {:#x}+{:#x} below "
-                                              "the device's mask {:#x}",
-                                              entry.pages_bytes, aperture_.value, aperture_bytes_, limits_.address_max));
+    return fail(ErrorName::kBusy,
+                fmt::format("viommu: no {:#x} bytes in a row are free in the aperture {:#x}+{:#x} below "
+                            "the device's mask {:#x}",
+                            entry.pages_bytes, aperture_.value, aperture_bytes_, limits_.address_max));
   }
   // The host's half: the pages become reachable, where the mapper lets them.
   std::byte* const pages = memory_.at(request.gpa - skew, entry.pages_bytes) != nullptr ? *base - skew : *base;
   const uint64_t size = pages == *base ? request.bytes : entry.pages_bytes;
   const uint64_t wanted = pages == *base ? *chosen + skew : *chosen;
-  const auto host = mapper_.places() ? mapper_.map_at(entry.key, pages, size, Iova(wanted)) : mapper_.map(entry.key, pages, size);
+  const auto host =
+      mapper_.places() ? mapper_.map_at(entry.key, pages, size, Iova(wanted)) : mapper_.map(entry.key, pages, size);
   if (!host) {
     give_iova(*chosen, entry.pages_bytes);
     return tl::unexpected(host.error());
@@ -154,7 +161,8 @@ std::map<uint64_t, ViommuStrategy::Entry>::iterator ViommuStrategy::find(const M
   const auto found = entries_.find(mapped.iova.value - in_page(mapped.request.gpa));
   if (found == entries_.end() || found->second.coherent || found->second.stuck) return entries_.end();
   const MapRequest& live = found->second.request;
-  const bool same = live.gpa == mapped.request.gpa && live.bytes == mapped.request.bytes && live.direction == mapped.request.direction;
+  const bool same = live.gpa == mapped.request.gpa && live.bytes == mapped.request.bytes &&
+                    live.direction == mapped.request.direction;
   return same ? found : entries_.end();
 }
 
@@ -169,7 +177,9 @@ Result<Mapped> ViommuStrategy::map(const MapRequest& request) {
   return Mapped{*iova, request};
 }
 
-Result<void> ViommuStrategy::unmap(const Mapped& mapped) { return unmap_many(std::span(&mapped, 1)); }
+Result<void> ViommuStrategy::unmap(const Mapped& mapped) {
+  return unmap_many(std::span(&mapped, 1));
+}
 
 Result<std::vector<Mapped>> ViommuStrategy::map_many(std::span<const MapRequest> requests) {
   if (requests.empty()) return std::vector<Mapped>{};
@@ -204,14 +214,14 @@ Result<void> ViommuStrategy::unmap_many(std::span<const Mapped> mapped) {
       gone = forget(found);
       ++counters_.unmaps;
     }
-    if (!gone && first) first = std::move(gone);   // the others go all the same
+    if (!gone && first) first = std::move(gone);  // the others go all the same
   }
   return first;
 }
 
 Result<void> ViommuStrategy::sync_for_cpu(const Mapped& mapped, uint64_t offset, uint64_t bytes) {
   if (find(mapped) == entries_.end()) return refuse_unknown(mapped);
-  return check_sync(mapped, offset, bytes);   // the bus is coherent and the memory is the guest's own
+  return check_sync(mapped, offset, bytes);  // the bus is coherent and the memory is the guest's own
 }
 Result<void> ViommuStrategy::sync_for_device(const Mapped& mapped, uint64_t offset, uint64_t bytes) {
   return sync_for_cpu(mapped, offset, bytes);
@@ -243,8 +253,8 @@ Result<Coherent> ViommuStrategy::allocate_coherent(uint64_t bytes, Context conte
 
 Result<void> ViommuStrategy::free_coherent(const Coherent& coherent) {
   const auto found = entries_.find(coherent.iova.value);
-  if (found == entries_.end() || !found->second.coherent || found->second.stuck || found->second.request.gpa != coherent.gpa ||
-      found->second.request.bytes != coherent.bytes) {
+  if (found == entries_.end() || !found->second.coherent || found->second.stuck ||
+      found->second.request.gpa != coherent.gpa || found->second.request.bytes != coherent.bytes) {
     ++counters_.refusals;
     return fail(ErrorName::kNotFound, fmt::format("no coherent memory of {:#x} bytes is at guest address {:#x}",
                                                   coherent.bytes, coherent.gpa.value));
@@ -269,7 +279,8 @@ void ViommuStrategy::inspect(InspectNode& node) const {
   node.value = "viommu";
   node.child("aperture", fmt::format("{:#x}+{:#x}", aperture_.value, aperture_bytes_));
   node.child("live", fmt::format("{}", entries_.size()));
-  InspectNode& wrong = node.child("misplaced", fmt::format("{}", misplaced_), "mappings whose device address is not the guest's");
+  InspectNode& wrong =
+      node.child("misplaced", fmt::format("{}", misplaced_), "mappings whose device address is not the guest's");
   if (first_misplaced_) {
     wrong.child("guest", fmt::format("{:#x}", first_misplaced_->guest.value), "what the device emits");
     wrong.child("host", fmt::format("{:#x}", first_misplaced_->host.value), "what the host's mapper assigned");

@@ -1,11 +1,12 @@
-// backend/dma/viommu_strategy.h - *viommu*: the guest gets an IOMMU of its own (such as virtio-iommu), and the host maps
-// only the pages that the guest programs into it.
+// backend/dma/viommu_strategy.h - *viommu*: the guest gets an IOMMU of its own (such as virtio-iommu), and the host
+// maps only the pages that the guest programs into it.
 //
-// It cuts down what must be mapped, and on a host where the caller chooses device addresses it works: the host maps each
-// page where the guest wants it. On a Mac it cannot work, and this strategy is here to show why. The guest's kernel chooses
-// the address and gives it to the driver, the driver gives it to the device, and the device puts it on the bus as it is:
-// nothing between the guest's IOMMU and the real one rewrites what a register or a ring says. The Mac's mapper chose
-// another address. So the DART has no entry for what the device emits, and faults; and on a Mac that is a panic.
+// It cuts down what must be mapped, and on a host where the caller chooses device addresses it works: the host maps
+// each page where the guest wants it. On a Mac it cannot work, and this strategy is here to show why. The guest's
+// kernel chooses the address and gives it to the driver, the driver gives it to the device, and the device puts it on
+// the bus as it is: nothing between the guest's IOMMU and the real one rewrites what a register or a ring says. The
+// Mac's mapper chose another address. So the DART has no entry for what the device emits, and faults; and on a Mac that
+// is a panic.
 #pragma once
 
 #include <map>
@@ -19,8 +20,8 @@ namespace dartboard::backend::dma {
 class ViommuStrategy final : public Strategy {
  public:
   /// [aperture, aperture + bytes): the device addresses that the guest's IOMMU may give out, whole 4 KiB pages.
-  ViommuStrategy(const GuestMemory& memory, Mapper& mapper, GuestPages& pages, const DeviceLimits& limits, Iova aperture,
-                 uint64_t aperture_bytes);
+  ViommuStrategy(const GuestMemory& memory, Mapper& mapper, GuestPages& pages, const DeviceLimits& limits,
+                 Iova aperture, uint64_t aperture_bytes);
   ~ViommuStrategy() override { (void)stop(); }
 
   std::string_view name() const override { return "viommu"; }
@@ -55,7 +56,7 @@ class ViommuStrategy final : public Strategy {
     uint64_t pages_bytes = 0;
     uint64_t key = 0;
     bool coherent = false;
-    bool stuck = false;        ///< over for the guest, but the mapper did not let go: its address stays taken
+    bool stuck = false;  ///< over for the guest, but the mapper did not let go: its address stays taken
   };
   Result<Iova> program(const MapRequest& request, bool coherent);
   Result<void> forget(std::map<uint64_t, Entry>::iterator entry);
@@ -71,13 +72,13 @@ class ViommuStrategy final : public Strategy {
   const DeviceLimits limits_;
   const Iova aperture_;
   const uint64_t aperture_bytes_;
-  std::map<uint64_t, uint64_t> free_;        ///< of the aperture: address -> bytes
-  std::map<uint64_t, Entry> entries_;        ///< by the guest's device address (of the first page)
+  std::map<uint64_t, uint64_t> free_;  ///< of the aperture: address -> bytes
+  std::map<uint64_t, Entry> entries_;  ///< by the guest's device address (of the first page)
   struct Range {
     Gpa gpa;
     uint64_t bytes;
   };
-  std::vector<Range> written_;               ///< unmapped since the last dirty()
+  std::vector<Range> written_;  ///< unmapped since the last dirty()
   uint64_t next_key_ = 1;
   uint64_t misplaced_ = 0;
   std::optional<Misplaced> first_misplaced_;

@@ -21,7 +21,7 @@ Result<void> WholeRam::start() {
       if (!mapped) {
         ++counters_.refusals;
         (void)unmap_all();
-        reached_.clear();   // no guest has run
+        reached_.clear();  // no guest has run
         return tl::unexpected(mapped.error());
       }
       ++counters_.host_maps;
@@ -35,7 +35,7 @@ Result<void> WholeRam::start() {
 
 Result<void> WholeRam::unmap_all() {
   Result<void> first;
-  std::vector<Chunk> stuck;   // the mapper still has them: stop() tries again
+  std::vector<Chunk> stuck;  // the mapper still has them: stop() tries again
   for (const Chunk& chunk : chunks_) {
     auto unmapped = unmap_twice(mapper_, chunk.gpa.value);
     if (unmapped) {
@@ -63,17 +63,19 @@ Result<void> WholeRam::guest_reset() {
   live_.clear();
   for (const auto& [gpa, bytes] : coherent_) pages_.release(Gpa(gpa), round_up(bytes, kGuestPageBytes));
   coherent_.clear();
-  return chunks_.empty() ? Result<void>{} : quiesce_twice(mapper_);   // RAM stays mapped: a rebooted guest has the same
+  return chunks_.empty() ? Result<void>{} : quiesce_twice(mapper_);  // RAM stays mapped: a rebooted guest has the same
 }
 
 Result<Iova> WholeRam::device_address(Gpa gpa, uint64_t bytes) const {
   auto next = std::upper_bound(chunks_.begin(), chunks_.end(), gpa, [](Gpa g, const Chunk& c) { return g < c.gpa; });
   if (next == chunks_.begin()) return fail(ErrorName::kBusy, fmt::format("{}: no RAM is mapped; start first", name()));
   const Chunk* chunk = &*std::prev(next);
-  if (gpa - chunk->gpa >= chunk->bytes) return fail(ErrorName::kBusy, fmt::format("{}: guest address {:#x} is RAM that was added after the start", name(), gpa.value));
+  if (gpa - chunk->gpa >= chunk->bytes)
+    return fail(ErrorName::kBusy,
+                fmt::format("{}: guest address {:#x} is RAM that was added after the start", name(), gpa.value));
   const Iova iova = chunk->iova + (gpa - chunk->gpa);
   uint64_t left = chunk->bytes - (gpa - chunk->gpa);
-  while (left < bytes) {   // chunks may follow each other for the device too
+  while (left < bytes) {  // chunks may follow each other for the device too
     if (next == chunks_.end() || next->gpa != chunk->gpa + chunk->bytes || next->iova != chunk->iova + chunk->bytes) {
       return fail(ErrorName::kNotSupported,
                   fmt::format("{}: {:#x} bytes at guest address {:#x} lie in two chunks of RAM that are not neighbours "
@@ -118,7 +120,7 @@ Result<void> WholeRam::unmap(const Mapped& mapped) {
 
 Result<void> WholeRam::sync_for_cpu(const Mapped& mapped, uint64_t offset, uint64_t bytes) {
   if (!live_.has(mapped)) return refuse_unknown(mapped);
-  return check_sync(mapped, offset, bytes);   // the bus is coherent and the memory is the guest's own
+  return check_sync(mapped, offset, bytes);  // the bus is coherent and the memory is the guest's own
 }
 Result<void> WholeRam::sync_for_device(const Mapped& mapped, uint64_t offset, uint64_t bytes) {
   return sync_for_cpu(mapped, offset, bytes);
@@ -127,7 +129,8 @@ Result<void> WholeRam::sync_for_device(const Mapped& mapped, uint64_t offset, ui
 Result<Coherent> WholeRam::allocate_coherent(uint64_t bytes, Context) {
   if (bytes == 0 || bytes > memory_.bytes()) {
     ++counters_.refusals;
-    return fail(ErrorName::kBadArgument, fmt::format("coherent memory of {:#x} bytes: expected 1 to {:#x}", bytes, memory_.bytes()));
+    return fail(ErrorName::kBadArgument,
+                fmt::format("coherent memory of {:#x} bytes: expected 1 to {:#x}", bytes, memory_.bytes()));
   }
   const uint64_t whole = round_up(bytes, kGuestPageBytes);
   const auto gpa = pages_.allocate(whole);
@@ -138,7 +141,9 @@ Result<Coherent> WholeRam::allocate_coherent(uint64_t bytes, Context) {
   auto iova = device_address(*gpa, whole);
   std::byte* const base = memory_.at(*gpa, whole);
   Result<void> reach = iova ? check_reach(limits_, *iova, whole) : Result<void>(tl::unexpected(iova.error()));
-  if (base == nullptr) reach = fail(ErrorName::kInternal, fmt::format("{}: the guest's allocator gave {:#x}, which is not RAM", name(), gpa->value));
+  if (base == nullptr)
+    reach = fail(ErrorName::kInternal,
+                 fmt::format("{}: the guest's allocator gave {:#x}, which is not RAM", name(), gpa->value));
   if (!reach) {
     ++counters_.refusals;
     pages_.release(*gpa, whole);
@@ -178,8 +183,8 @@ Result<void> WholeRam::dirty(Gpa from, uint64_t bytes, uint64_t page_bytes, std:
 void WholeRam::inspect(InspectNode& node) const {
   node.value = std::string(name());
   for (const Chunk& chunk : chunks_) {
-    node.child(fmt::format("guest RAM {:#x}+{:#x}", chunk.gpa.value, chunk.bytes), fmt::format("{:#x}", chunk.iova.value),
-               "device address");
+    node.child(fmt::format("guest RAM {:#x}+{:#x}", chunk.gpa.value, chunk.bytes),
+               fmt::format("{:#x}", chunk.iova.value), "device address");
   }
   node.child("live mappings", fmt::format("{}", live_.live()));
   node.child("coherent", fmt::format("{}", coherent_.size()));

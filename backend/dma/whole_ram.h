@@ -1,5 +1,5 @@
-// backend/dma/whole_ram.h - what *direct* and *identity* share: all guest RAM is mapped once, and a streaming mapping is
-// a sum. The guest needs nothing for it and the host sees nothing of it.
+// backend/dma/whole_ram.h - what *direct* and *identity* share: all guest RAM is mapped once, and a streaming mapping
+// is a sum. The guest needs nothing for it and the host sees nothing of it.
 //
 // They differ in where the RAM lies for the device: where the mapper put it, or where the guest has it.
 #pragma once
@@ -60,10 +60,10 @@ class WholeRam : public Strategy {
   GuestPages& pages_;
   const DeviceLimits limits_;
   const uint64_t chunk_bytes_max_;
-  std::vector<Chunk> chunks_;                ///< by ascending guest address
-  std::vector<Chunk> reached_;               ///< since the last dirty(), also when they are unmapped now
+  std::vector<Chunk> chunks_;   ///< by ascending guest address
+  std::vector<Chunk> reached_;  ///< since the last dirty(), also when they are unmapped now
   LiveMappings live_;
-  std::map<uint64_t, uint64_t> coherent_;    ///< guest address -> bytes asked for
+  std::map<uint64_t, uint64_t> coherent_;  ///< guest address -> bytes asked for
   Counters counters_;
 };
 

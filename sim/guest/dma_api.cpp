@@ -23,15 +23,18 @@ Result<void> DmaApi::set_mask(unsigned bits) {
 }
 
 tl::unexpected<Error> DmaApi::above_mask(Iova iova, uint64_t bytes) const {
-  return fail(ErrorName::kOutOfRange, fmt::format("the mapping at device address {:#x}, {:#x} bytes, is above the DMA mask "
-                                                  "{:#x}; it was given back",
-                                                  iova.value, bytes, mask_));
+  return fail(ErrorName::kOutOfRange,
+              fmt::format("the mapping at device address {:#x}, {:#x} bytes, is above the DMA mask "
+                          "{:#x}; it was given back",
+                          iova.value, bytes, mask_));
 }
 
 Result<void> DmaApi::check(Gpa gpa, uint64_t bytes) const {
-  if (bytes == 0) return fail(ErrorName::kBadArgument, fmt::format("mapping 0 bytes at guest address {:#x}", gpa.value));
+  if (bytes == 0)
+    return fail(ErrorName::kBadArgument, fmt::format("mapping 0 bytes at guest address {:#x}", gpa.value));
   if (bytes - 1 > UINT64_MAX - gpa.value) {
-    return fail(ErrorName::kBadArgument, fmt::format("mapping {:#x} bytes at guest address {:#x}: they wrap", bytes, gpa.value));
+    return fail(ErrorName::kBadArgument,
+                fmt::format("mapping {:#x} bytes at guest address {:#x}: they wrap", bytes, gpa.value));
   }
   if (bytes > max_mapping_size()) {
     return fail(ErrorName::kBadArgument,
@@ -53,7 +56,8 @@ Result<Iova> DmaApi::map_single(Gpa gpa, uint64_t bytes, Direction direction, Co
   return mapped->iova;
 }
 
-Result<Iova> DmaApi::map_page(uint64_t page_number, uint64_t offset, uint64_t bytes, Direction direction, Context context) {
+Result<Iova> DmaApi::map_page(uint64_t page_number, uint64_t offset, uint64_t bytes, Direction direction,
+                              Context context) {
   const uint64_t base = page_number * kPageBytes;
   if (page_number > UINT64_MAX / kPageBytes || offset > UINT64_MAX - base) {
     return fail(ErrorName::kBadArgument, fmt::format("page {:#x} offset {:#x} is no address", page_number, offset));
@@ -73,7 +77,8 @@ Result<void> DmaApi::map_sg(std::span<SgEntry> list, Direction direction, Contex
   if (!mapped) return tl::unexpected(mapped.error());
   if (mapped->size() != list.size()) {
     (void)ops_.unmap_many(*mapped);
-    return fail(ErrorName::kInternal, fmt::format("{} entries were to be mapped, {} came back", list.size(), mapped->size()));
+    return fail(ErrorName::kInternal,
+                fmt::format("{} entries were to be mapped, {} came back", list.size(), mapped->size()));
   }
   for (const DmaMapping& one : *mapped) {
     if (reachable(one.iova, one.request.bytes)) continue;
@@ -98,8 +103,8 @@ Result<DmaApi::Live::iterator> DmaApi::find(Iova iova, uint64_t bytes, Direction
   }
   const DmaRequest& other = first->second.request;
   return fail(ErrorName::kBadArgument,
-              fmt::format("device address {:#x} is used as {:#x} bytes {}; it was mapped as {:#x} bytes {}", iova.value, bytes,
-                          text(direction), other.bytes, text(other.direction)));
+              fmt::format("device address {:#x} is used as {:#x} bytes {}; it was mapped as {:#x} bytes {}", iova.value,
+                          bytes, text(direction), other.bytes, text(other.direction)));
 }
 
 Result<void> DmaApi::unmap(Iova iova, uint64_t bytes, Direction direction) {
@@ -128,20 +133,24 @@ Result<void> DmaApi::unmap_sg(std::span<const SgEntry> list, Direction direction
   return first ? unmapped : first;
 }
 
-Result<void> DmaApi::sync_for_cpu(Iova iova, uint64_t bytes_mapped, uint64_t offset, uint64_t bytes, Direction direction) {
+Result<void> DmaApi::sync_for_cpu(Iova iova, uint64_t bytes_mapped, uint64_t offset, uint64_t bytes,
+                                  Direction direction) {
   const auto found = find(iova, bytes_mapped, direction);
   if (!found) return tl::unexpected(found.error());
   if (!in_range(offset, bytes, bytes_mapped)) {
-    return fail(ErrorName::kOutOfRange, fmt::format("sync of {:#x} bytes at {:#x} of a mapping of {:#x}", bytes, offset, bytes_mapped));
+    return fail(ErrorName::kOutOfRange,
+                fmt::format("sync of {:#x} bytes at {:#x} of a mapping of {:#x}", bytes, offset, bytes_mapped));
   }
   return ops_.sync_for_cpu((*found)->second, offset, bytes);
 }
 
-Result<void> DmaApi::sync_for_device(Iova iova, uint64_t bytes_mapped, uint64_t offset, uint64_t bytes, Direction direction) {
+Result<void> DmaApi::sync_for_device(Iova iova, uint64_t bytes_mapped, uint64_t offset, uint64_t bytes,
+                                     Direction direction) {
   const auto found = find(iova, bytes_mapped, direction);
   if (!found) return tl::unexpected(found.error());
   if (!in_range(offset, bytes, bytes_mapped)) {
-    return fail(ErrorName::kOutOfRange, fmt::format("sync of {:#x} bytes at {:#x} of a mapping of {:#x}", bytes, offset, bytes_mapped));
+    return fail(ErrorName::kOutOfRange,
+                fmt::format("sync of {:#x} bytes at {:#x} of a mapping of {:#x}", bytes, offset, bytes_mapped));
   }
   return ops_.sync_for_device((*found)->second, offset, bytes);
 }
@@ -161,8 +170,8 @@ Result<DmaCoherent> DmaApi::alloc_coherent(uint64_t bytes, Context context) {
 Result<void> DmaApi::free_coherent(const DmaCoherent& coherent) {
   const auto found = coherent_.find(coherent.iova.value);
   if (found == coherent_.end() || found->second.bytes != coherent.bytes || found->second.gpa != coherent.gpa) {
-    return fail(ErrorName::kNotFound,
-                fmt::format("no coherent memory of {:#x} bytes is at device address {:#x}", coherent.bytes, coherent.iova.value));
+    return fail(ErrorName::kNotFound, fmt::format("no coherent memory of {:#x} bytes is at device address {:#x}",
+                                                  coherent.bytes, coherent.iova.value));
   }
   coherent_.erase(found);
   return ops_.free_coherent(coherent);

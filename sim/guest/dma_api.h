@@ -1,5 +1,6 @@
 // sim/guest/dma_api.h - the DMA API as a Linux driver sees it, with the rules that the kernel's own checker enforces
-// (CONFIG_DMA_API_DEBUG): map and unmap of single, page and scatter-gather, coherent buffers, sync, masks, largest size.
+// (CONFIG_DMA_API_DEBUG): map and unmap of single, page and scatter-gather, coherent buffers, sync, masks, largest
+// size.
 //
 // What a driver does wrong is a named error here and never reaches what lies below.
 #pragma once
@@ -18,7 +19,7 @@ namespace dartboard::guest {
 struct SgEntry {
   Gpa gpa;
   uint64_t bytes = 0;
-  Iova iova;               ///< filled in by map_sg
+  Iova iova;  ///< filled in by map_sg
 };
 
 class DmaApi {
@@ -31,8 +32,8 @@ class DmaApi {
   /// dma_max_mapping_size, bytes.
   uint64_t max_mapping_size() const { return ops_.mapping_bytes_max(); }
 
-  /// dma_map_single. kBadArgument: no bytes, they wrap, or more than max_mapping_size(). kOutOfRange: what the mapper gave
-  /// is above the mask (it is given back). Else what the strategy says.
+  /// dma_map_single. kBadArgument: no bytes, they wrap, or more than max_mapping_size(). kOutOfRange: what the mapper
+  /// gave is above the mask (it is given back). Else what the strategy says.
   Result<Iova> map_single(Gpa gpa, uint64_t bytes, Direction direction, Context context);
   /// dma_map_page: `offset` may lie past the first page, as in a compound page.
   Result<Iova> map_page(uint64_t page_number, uint64_t offset, uint64_t bytes, Direction direction, Context context);
@@ -56,7 +57,7 @@ class DmaApi {
   uint64_t live_coherent() const { return coherent_.size(); }
 
  private:
-  using Live = std::multimap<uint64_t, DmaMapping>;   ///< by device address; the same memory may be mapped twice
+  using Live = std::multimap<uint64_t, DmaMapping>;  ///< by device address; the same memory may be mapped twice
   Result<void> check(Gpa gpa, uint64_t bytes) const;
   Result<Live::iterator> find(Iova iova, uint64_t bytes, Direction direction);
   bool reachable(Iova iova, uint64_t bytes) const { return iova.value <= mask_ && bytes - 1 <= mask_ - iova.value; }
@@ -65,7 +66,7 @@ class DmaApi {
   DmaOps& ops_;
   uint64_t mask_ = UINT64_MAX;
   Live live_;
-  std::map<uint64_t, DmaCoherent> coherent_;          ///< by device address
+  std::map<uint64_t, DmaCoherent> coherent_;  ///< by device address
 };
 
 }  // namespace dartboard::guest

@@ -1,4 +1,5 @@
-// sim/guest/dma_ops.h - what lies under the guest's DMA API (Linux: struct dma_map_ops): the guest's view of a strategy.
+// sim/guest/dma_ops.h - what lies under the guest's DMA API (Linux: struct dma_map_ops): the guest's view of a
+// strategy.
 //
 // The guest model knows nothing of who implements it. Whoever owns both rooms adapts one to the other.
 #pragma once
@@ -15,8 +16,12 @@ namespace dartboard::guest {
 
 /// Linux enum dma_data_direction.
 enum class Direction : uint8_t { kToDevice, kFromDevice, kBidirectional };
-constexpr bool device_reads(Direction d) { return d != Direction::kFromDevice; }
-constexpr bool device_writes(Direction d) { return d != Direction::kToDevice; }
+constexpr bool device_reads(Direction d) {
+  return d != Direction::kFromDevice;
+}
+constexpr bool device_writes(Direction d) {
+  return d != Direction::kToDevice;
+}
 
 /// Whether the caller may sleep.
 enum class Context : uint8_t { kSleeping, kAtomic };
@@ -29,7 +34,7 @@ struct DmaRequest {
 };
 
 struct DmaMapping {
-  Iova iova;               ///< what the driver writes into the device
+  Iova iova;  ///< what the driver writes into the device
   DmaRequest request;
 };
 
@@ -38,7 +43,7 @@ struct DmaCoherent {
   Gpa gpa;
   Iova iova;
   uint64_t bytes = 0;
-  std::byte* cpu = nullptr;   ///< where the guest's CPU sees it
+  std::byte* cpu = nullptr;  ///< where the guest's CPU sees it
 };
 
 class DmaOps {

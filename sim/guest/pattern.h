@@ -17,8 +17,8 @@ inline uint64_t pattern_word(uint64_t seed, uint64_t word) {
   return z ^ (z >> 29);
 }
 
-/// Fills `data` with the bytes [position, position + size) of the pattern (the same on any byte order: Dartboard's hosts
-/// are little-endian).
+/// Fills `data` with the bytes [position, position + size) of the pattern (the same on any byte order: Dartboard's
+/// hosts are little-endian).
 inline void fill_pattern(std::span<std::byte> data, uint64_t seed, uint64_t position) {
   size_t done = 0;
   while (done < data.size()) {

@@ -62,7 +62,7 @@ void Ram::take(Gpa gpa, uint64_t bytes) {
     if (touched_[page]) {
       if (const auto wrong = first_not_zero(base_ + page * kPageBytes, kPageBytes)) {
         if (!stray_) stray_ = wrong;
-        std::memset(memory_.base() + page * kPageBytes, 0, kPageBytes);   // told once
+        std::memset(memory_.base() + page * kPageBytes, 0, kPageBytes);  // told once
       }
     }
     taken_[page] = touched_[page] = true;

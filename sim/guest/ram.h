@@ -1,7 +1,7 @@
 // sim/guest/ram.h - the guest's RAM and its page allocator: real bytes that cost memory only when touched.
 //
-// Free pages are zero (as with init_on_free), so that a byte which lands in one is found when the page is taken next, or
-// by check_free().
+// Free pages are zero (as with init_on_free), so that a byte which lands in one is found when the page is taken next,
+// or by check_free().
 #pragma once
 
 #include <cstddef>
@@ -40,7 +40,8 @@ class Ram {
   /// Where the bytes are; null if they are not all RAM.
   std::byte* at(Gpa gpa, uint64_t bytes) const;
 
-  /// Pages in a row, at the lowest place (the buddy allocator's habit on a fresh system). kNotFound: none, kBadArgument: 0.
+  /// Pages in a row, at the lowest place (the buddy allocator's habit on a fresh system). kNotFound: none,
+  /// kBadArgument: 0.
   Result<Gpa> allocate(uint64_t bytes);
   /// `pages` in a row at a place drawn from `tape`: the memory of a system that has run for long. kNotFound: none.
   Result<Gpa> allocate_scattered(sim::Tape& tape, uint64_t pages);
@@ -63,9 +64,9 @@ class Ram {
   Gpa base_;
   uint64_t bytes_ = 0;
   LazyMemory memory_;
-  macos::IovaAllocator pages_;      ///< extents of page numbers, whatever they are pages of
-  std::vector<bool> taken_;         ///< by page
-  std::vector<bool> touched_;       ///< was taken once
+  macos::IovaAllocator pages_;  ///< extents of page numbers, whatever they are pages of
+  std::vector<bool> taken_;     ///< by page
+  std::vector<bool> touched_;   ///< was taken once
   std::optional<WrongByte> stray_;
 };
 

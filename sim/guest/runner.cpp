@@ -19,11 +19,11 @@ std::string sentence(const LostByte& lost) {
   const std::string place = fmt::format("step {}, byte {:#x} of buffer {}", lost.step, lost.offset, lost.buffer);
   switch (lost.seen) {
     case LostByte::Seen::kByDevice:
-      return fmt::format("{}: the device read {:#04x} at device address {:#x}; the CPU had put {:#04x} there", place, lost.got,
-                         lost.iova.value, lost.expected);
+      return fmt::format("{}: the device read {:#04x} at device address {:#x}; the CPU had put {:#04x} there", place,
+                         lost.got, lost.iova.value, lost.expected);
     case LostByte::Seen::kByCpu:
-      return fmt::format("{}: the CPU sees {:#04x} at guest address {:#x}; expected {:#04x}", place, lost.got, lost.gpa.value,
-                         lost.expected);
+      return fmt::format("{}: the CPU sees {:#04x} at guest address {:#x}; expected {:#04x}", place, lost.got,
+                         lost.gpa.value, lost.expected);
     case LostByte::Seen::kInFreePage: break;
   }
   return fmt::format("step {}: {:#04x} at guest address {:#x}, in a free page; somebody wrote where nothing was mapped",
@@ -96,9 +96,15 @@ void Runner::check_memory(uint32_t id, uint64_t offset, uint64_t bytes) {
       const std::span expected(buffer.expected.data() + from, count);
       if (std::memcmp(got.data(), expected.data(), count) == 0) return;
       const uint64_t wrong = first_difference(got, expected);
-      lose({LostByte::Seen::kByCpu, result_.steps, id, from + wrong, extent.gpa + (skip + wrong), {},
-            std::to_integer<uint8_t>(expected[wrong]), std::to_integer<uint8_t>(got[wrong])});
-      std::memcpy(extent.memory + skip, expected.data(), count);   // told once
+      lose({LostByte::Seen::kByCpu,
+            result_.steps,
+            id,
+            from + wrong,
+            extent.gpa + (skip + wrong),
+            {},
+            std::to_integer<uint8_t>(expected[wrong]),
+            std::to_integer<uint8_t>(got[wrong])});
+      std::memcpy(extent.memory + skip, expected.data(), count);  // told once
     });
     at = std::max(resume, next);
   }
@@ -111,7 +117,8 @@ void Runner::apply(Mapping& mapping, uint64_t offset, uint64_t bytes) {
   for (const Write& write : mapping.pending) {
     const uint64_t from = std::max(write.offset, offset), to = std::min(write.offset + write.bytes, offset + bytes);
     if (from < to) {
-      fill_pattern(std::span(buffer.expected).subspan(from, to - from), write.seed, write.position + (from - write.offset));
+      fill_pattern(std::span(buffer.expected).subspan(from, to - from), write.seed,
+                   write.position + (from - write.offset));
     }
     if (write.offset < offset || write.offset + write.bytes > offset + bytes) left.push_back(write);
   }
@@ -250,7 +257,7 @@ bool Runner::unmap(uint32_t id) {
 bool Runner::sync(const Step& step, bool for_cpu) {
   Mapping& mapping = mappings_[step.mapping];
   if (!mapping.live) return false;
-  uint64_t at = 0;   // of the piece, in the mapping
+  uint64_t at = 0;  // of the piece, in the mapping
   for (const SgEntry& piece : mapping.pieces) {
     const uint64_t from = std::max(at, step.offset), to = std::min(at + piece.bytes, step.offset + step.bytes);
     if (from < to) {
@@ -296,19 +303,27 @@ bool Runner::transfer(const Step& step, bool device_writes) {
     result_.bytes_to_device += data.size();
     const uint64_t offset = mapping.offset + from;
     std::span<const std::byte> expected = std::span(buffer.expected).subspan(offset, data.size());
-    if (!mapping.pending.empty()) {   // the device sees its own writes at once
+    if (!mapping.pending.empty()) {  // the device sees its own writes at once
       own_view_.assign(expected.begin(), expected.end());
       for (const Write& write : mapping.pending) {
-        const uint64_t first = std::max(write.offset, offset), last = std::min(write.offset + write.bytes, offset + data.size());
+        const uint64_t first = std::max(write.offset, offset),
+                       last = std::min(write.offset + write.bytes, offset + data.size());
         if (first >= last) continue;
-        fill_pattern(std::span(own_view_).subspan(first - offset, last - first), write.seed, write.position + (first - write.offset));
+        fill_pattern(std::span(own_view_).subspan(first - offset, last - first), write.seed,
+                     write.position + (first - write.offset));
       }
       expected = own_view_;
     }
     if (buffer.spoiled || std::memcmp(data.data(), expected.data(), data.size()) == 0) continue;
     const uint64_t wrong = first_difference(data, expected);
-    lose({LostByte::Seen::kByDevice, result_.steps, mapping.buffer, offset + wrong, {}, iova + wrong,
-          std::to_integer<uint8_t>(expected[wrong]), std::to_integer<uint8_t>(data[wrong])});
+    lose({LostByte::Seen::kByDevice,
+          result_.steps,
+          mapping.buffer,
+          offset + wrong,
+          {},
+          iova + wrong,
+          std::to_integer<uint8_t>(expected[wrong]),
+          std::to_integer<uint8_t>(data[wrong])});
   }
   if (device_writes) {
     mapping.pending.push_back({mapping.offset + step.offset, step.bytes, step.seed, 0});
@@ -385,12 +400,14 @@ RunResult Runner::run(const Workload& workload, const std::function<void(uint64_
     if (!step(one)) ++result_.skipped;
     ++result_.steps;
     if (after_step) after_step(result_.steps);
-    if (result_.stopped) return std::move(result_);   // the host is gone: nothing can be closed
+    if (result_.stopped) return std::move(result_);  // the host is gone: nothing can be closed
   }
   for (uint32_t id = 0; id < mappings_.size(); ++id) {
     if (!mappings_[id].live) continue;
-    if (buffers_[mappings_[id].buffer].coherent) free_coherent(id);
-    else unmap(id);
+    if (buffers_[mappings_[id].buffer].coherent)
+      free_coherent(id);
+    else
+      unmap(id);
   }
   for (uint32_t id = 0; id < buffers_.size(); ++id) {
     if (!buffers_[id].live) continue;
@@ -398,7 +415,8 @@ RunResult Runner::run(const Workload& workload, const std::function<void(uint64_
     release(buffers_[id]);
   }
   result_.leaked = api_.live_mappings() + api_.live_coherent();
-  if (const auto& stray = ram_.stray()) lose({LostByte::Seen::kInFreePage, result_.steps, 0, 0, stray->gpa, {}, stray->expected, stray->got});
+  if (const auto& stray = ram_.stray())
+    lose({LostByte::Seen::kInFreePage, result_.steps, 0, 0, stray->gpa, {}, stray->expected, stray->got});
   return std::move(result_);
 }
 

@@ -24,33 +24,33 @@ struct LostByte {
   Seen seen = Seen::kByCpu;
   uint64_t step = 0;
   uint32_t buffer = 0;
-  uint64_t offset = 0;      ///< in the buffer
-  Gpa gpa;                  ///< kByCpu, kInFreePage: where it is
-  Iova iova;                ///< kByDevice: where the device read it
+  uint64_t offset = 0;  ///< in the buffer
+  Gpa gpa;              ///< kByCpu, kInFreePage: where it is
+  Iova iova;            ///< kByDevice: where the device read it
   uint8_t expected = 0, got = 0;
 };
 std::string sentence(const LostByte& lost);
 
 struct Refusal {
-  std::string name;         ///< of the error: "busy"
+  std::string name;  ///< of the error: "busy"
   uint64_t count = 0;
-  std::string first;        ///< its sentence, the first time
+  std::string first;  ///< its sentence, the first time
 };
 
 struct RunResult {
-  uint64_t steps = 0, skipped = 0;             ///< skipped: they hang on something that was refused
-  uint64_t maps = 0, pieces = 0;               ///< mappings that the driver got, and the device addresses they have
+  uint64_t steps = 0, skipped = 0;  ///< skipped: they hang on something that was refused
+  uint64_t maps = 0, pieces = 0;    ///< mappings that the driver got, and the device addresses they have
   uint64_t transfers = 0, bytes_to_device = 0, bytes_from_device = 0;
   uint64_t transfers_failed = 0;
   std::string first_failed_transfer;
-  uint64_t refused = 0;                        ///< map and coherent requests that failed
-  std::vector<Refusal> refusals;               ///< by name, in order of appearance
-  uint64_t errors = 0;                         ///< unmap, sync or free that failed
+  uint64_t refused = 0;           ///< map and coherent requests that failed
+  std::vector<Refusal> refusals;  ///< by name, in order of appearance
+  uint64_t errors = 0;            ///< unmap, sync or free that failed
   std::string first_error;
-  uint64_t lost = 0;                           ///< checks that found a wrong byte
-  std::vector<LostByte> first_lost;            ///< at most 10
-  uint64_t leaked = 0;                         ///< mappings and coherent memory live at the end
-  std::optional<Error> stopped;                ///< why it ended early: the host panicked
+  uint64_t lost = 0;                 ///< checks that found a wrong byte
+  std::vector<LostByte> first_lost;  ///< at most 10
+  uint64_t leaked = 0;               ///< mappings and coherent memory live at the end
+  std::optional<Error> stopped;      ///< why it ended early: the host panicked
   bool clean() const { return lost == 0 && errors == 0 && leaked == 0 && !stopped; }
 };
 
@@ -65,26 +65,26 @@ class Runner {
  private:
   struct Extent {
     Gpa gpa;
-    uint64_t offset = 0, bytes = 0;            ///< in the buffer
+    uint64_t offset = 0, bytes = 0;  ///< in the buffer
     std::byte* memory = nullptr;
   };
   struct Buffer {
     bool live = false, coherent = false;
-    bool spoiled = false;                      ///< a transfer broke off: nobody knows its bytes
-    uint64_t bytes = 0;                        ///< asked for; extents are whole pages
+    bool spoiled = false;  ///< a transfer broke off: nobody knows its bytes
+    uint64_t bytes = 0;    ///< asked for; extents are whole pages
     std::vector<Extent> extents;
     std::vector<std::byte> expected;
   };
-  struct Write {                               ///< by the device, not handed to the CPU yet
-    uint64_t offset, bytes;                    ///< in the buffer
+  struct Write {             ///< by the device, not handed to the CPU yet
+    uint64_t offset, bytes;  ///< in the buffer
     uint64_t seed, position;
   };
   struct Mapping {
     bool live = false;
     uint32_t buffer = 0;
-    uint64_t offset = 0, bytes = 0;            ///< in the buffer
+    uint64_t offset = 0, bytes = 0;  ///< in the buffer
     Direction direction = Direction::kBidirectional;
-    bool list = false;                         ///< mapped by map_sg
+    bool list = false;  ///< mapped by map_sg
     std::vector<SgEntry> pieces;
     std::vector<Write> pending;
     DmaCoherent coherent;
@@ -119,7 +119,7 @@ class Runner {
   sim::Tape tape_;
   std::vector<Buffer> buffers_;
   std::vector<Mapping> mappings_;
-  std::vector<std::vector<uint32_t>> mapped_by_buffer_;   ///< live mappings of each buffer
+  std::vector<std::vector<uint32_t>> mapped_by_buffer_;  ///< live mappings of each buffer
   std::vector<std::byte> staging_, own_view_;
   std::map<std::string, size_t> refusal_index_;
   RunResult result_;

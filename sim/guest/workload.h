@@ -1,7 +1,7 @@
 // sim/guest/workload.h - what a guest's driver does with DMA, as a list of steps, and the generators that make them.
 //
-// The list is made once, from a seed, and is the same for every strategy: what is refused is skipped with all that hangs
-// on it. Parameters are written down with their source; one without a source is assumed, and reports say so.
+// The list is made once, from a seed, and is the same for every strategy: what is refused is skipped with all that
+// hangs on it. Parameters are written down with their source; one without a source is assumed, and reports say so.
 #pragma once
 
 #include <cstdint>
@@ -34,26 +34,26 @@ struct Step {
   StepKind kind;
   Direction direction = Direction::kBidirectional;
   Context context = Context::kSleeping;
-  bool scattered = false;   ///< kAllocate: single pages from all over RAM, not in a row
-  bool splits = false;      ///< kMap: the driver asks for dma_max_mapping_size and splits what is larger
+  bool scattered = false;  ///< kAllocate: single pages from all over RAM, not in a row
+  bool splits = false;     ///< kMap: the driver asks for dma_max_mapping_size and splits what is larger
   uint32_t buffer = 0, mapping = 0;
   uint64_t offset = 0, bytes = 0, seed = 0;
 };
 
 struct Parameter {
   std::string name, value;
-  std::string source;       ///< empty: assumed
+  std::string source;  ///< empty: assumed
 };
 
 struct Workload {
   std::string name, about;
   std::vector<Parameter> parameters;
   std::vector<Step> steps;
-  uint32_t buffers = 0, mappings = 0;   ///< ids are below
-  uint64_t ram_bytes = 0;               ///< that it needs at once
-  uint64_t fragment_pages = 0;          ///< single pages taken before, spread evenly
-  unsigned mask_bits = 64;              ///< of the device
-  uint64_t align_mask = 0;              ///< min_align_mask of the device
+  uint32_t buffers = 0, mappings = 0;  ///< ids are below
+  uint64_t ram_bytes = 0;              ///< that it needs at once
+  uint64_t fragment_pages = 0;         ///< single pages taken before, spread evenly
+  unsigned mask_bits = 64;             ///< of the device
+  uint64_t align_mask = 0;             ///< min_align_mask of the device
 };
 
 struct WorkloadName {

@@ -1,7 +1,7 @@
 // sim/guest/workload_game.cpp - a game-like stream: many small maps with short, overlapping lives.
 //
-// A frame maps vertex, constant and command buffers of all small sizes, which live for one to three frames; now and then
-// a texture; a part of the maps comes from a handler that may not sleep. Small buffers do not begin on a page.
+// A frame maps vertex, constant and command buffers of all small sizes, which live for one to three frames; now and
+// then a texture; a part of the maps comes from a handler that may not sleep. Small buffers do not begin on a page.
 #include "sim/guest/generators.h"
 
 namespace dartboard::guest {
@@ -49,7 +49,8 @@ void make_game(Workload& w, WorkloadWriter& out) {
       const Context context = out.chance(kAtomicPercent) ? Context::kAtomic : Context::kSleeping;
       const uint32_t buffer = out.allocate(offset + bytes, false);
       out.cpu_write(buffer, offset, bytes);
-      const uint32_t mapping = out.map(buffer, offset, bytes, back ? Direction::kFromDevice : Direction::kToDevice, context, false);
+      const uint32_t mapping =
+          out.map(buffer, offset, bytes, back ? Direction::kFromDevice : Direction::kToDevice, context, false);
       if (back) {
         out.device_write(mapping, 0, bytes);
       } else {

@@ -1,8 +1,8 @@
 // sim/guest/workload_llm.cpp - LLM inference on a GPU: the upload of the weights, then tokens.
 //
 // Weights go through a few large staging buffers of scattered user pages, each mapped as a scatter-gather list, read by
-// the device, and unmapped. A token is a handful of command buffers in small maps, a fence in coherent memory, and a row
-// of logits that the device writes back.
+// the device, and unmapped. A token is a handful of command buffers in small maps, a fence in coherent memory, and a
+// row of logits that the device writes back.
 #include "sim/guest/generators.h"
 
 namespace dartboard::guest {

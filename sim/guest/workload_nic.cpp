@@ -1,7 +1,7 @@
 // sim/guest/workload_nic.cpp - a network card: two rings, packets in both directions.
 //
-// Receive buffers are half pages that stay mapped; the driver syncs what arrived, reads it, and gives the buffer back to
-// the device. Packets to send are mapped in the transmit path, which may not sleep.
+// Receive buffers are half pages that stay mapped; the driver syncs what arrived, reads it, and gives the buffer back
+// to the device. Packets to send are mapped in the transmit path, which may not sleep.
 #include <algorithm>
 #include <deque>
 
@@ -39,7 +39,9 @@ void make_nic(Workload& w, WorkloadWriter& out) {
   for (unsigned i = 0; i < kRing; ++i) {
     if (i % 2 == 0) pages.push_back(out.allocate(2 * kBuffer, true));
     const uint64_t offset = (i % 2) * kBuffer;
-    slots.push_back({pages.back(), out.map(pages.back(), offset, kBuffer, Direction::kFromDevice, Context::kSleeping, false), offset});
+    slots.push_back({pages.back(),
+                     out.map(pages.back(), offset, kBuffer, Direction::kFromDevice, Context::kSleeping, false),
+                     offset});
     out.cpu_write(receive.buffer, i * kDescriptor, kDescriptor);
   }
   struct Sent {
@@ -66,7 +68,7 @@ void make_nic(Workload& w, WorkloadWriter& out) {
       continue;
     }
     const unsigned at = sent++ % kRing;
-    const uint64_t offset = 64 + out.draw(16) * 16;   // headroom
+    const uint64_t offset = 64 + out.draw(16) * 16;  // headroom
     const uint32_t buffer = out.allocate(offset + bytes, false);
     out.cpu_write(buffer, offset, bytes);
     const uint32_t mapping = out.map(buffer, offset, bytes, Direction::kToDevice, Context::kAtomic, false);

@@ -41,8 +41,10 @@ void make_nvme(Workload& w, WorkloadWriter& out) {
   const auto complete = [&] {
     const Command command = flying.front();
     flying.pop_front();
-    if (command.read) out.device_write(command.mapping, 0, command.bytes);
-    else out.device_read(command.mapping, 0, command.bytes);
+    if (command.read)
+      out.device_write(command.mapping, 0, command.bytes);
+    else
+      out.device_read(command.mapping, 0, command.bytes);
     const uint64_t at = (completed++ % kDepth) * kCompletion;
     out.device_write(completions.mapping, at, kCompletion);
     out.cpu_read(completions.buffer, at, kCompletion);
@@ -57,8 +59,8 @@ void make_nvme(Workload& w, WorkloadWriter& out) {
     command.read = out.chance(kReadPercent);
     command.buffer = out.allocate(command.bytes, true);
     if (!command.read) out.cpu_write(command.buffer, 0, command.bytes);
-    command.mapping = out.map(command.buffer, 0, command.bytes, command.read ? Direction::kFromDevice : Direction::kToDevice,
-                              Context::kSleeping, true);
+    command.mapping = out.map(command.buffer, 0, command.bytes,
+                              command.read ? Direction::kFromDevice : Direction::kToDevice, Context::kSleeping, true);
     const uint64_t pages = command.bytes / kPage;
     if (pages > 2) {
       command.list = out.coherent(kPage);

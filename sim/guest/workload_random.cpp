@@ -49,7 +49,7 @@ Workload random_workload(uint64_t operations, uint64_t seed) {
   WorkloadWriter out(w, tape);
   std::vector<Live> live;
   std::vector<WorkloadWriter::Ring> rings;
-  uint64_t done = 0;   // calls of the DMA API, which is what is asked for
+  uint64_t done = 0;  // calls of the DMA API, which is what is asked for
   const auto open = [&] {
     const uint64_t bytes = out.chance(2) ? out.draw_log(8 * kKiB, 256 * kKiB) : out.draw_log(1, 4 * kKiB);
     const uint64_t offset = out.chance(50) ? 0 : out.draw(4 * kKiB);
@@ -57,7 +57,8 @@ Workload random_workload(uint64_t operations, uint64_t seed) {
     const uint32_t buffer = out.allocate(offset + bytes, out.chance(30));
     out.cpu_write(buffer, 0, offset + bytes);
     const Context context = out.chance(20) ? Context::kAtomic : Context::kSleeping;
-    live.push_back({buffer, out.map(buffer, offset, bytes, direction, context, out.chance(70)), offset, bytes, offset + bytes, direction});
+    live.push_back({buffer, out.map(buffer, offset, bytes, direction, context, out.chance(70)), offset, bytes,
+                    offset + bytes, direction});
     ++done;
   };
   const auto close = [&](const Live& one) {
@@ -96,7 +97,8 @@ Workload random_workload(uint64_t operations, uint64_t seed) {
         ++done;
       }
     } else if (what < 88 && rings.size() < kRingsMax) {
-      rings.push_back(out.coherent(out.draw_log(64, 64 * kKiB), out.chance(20) ? Context::kAtomic : Context::kSleeping));
+      rings.push_back(
+          out.coherent(out.draw_log(64, 64 * kKiB), out.chance(20) ? Context::kAtomic : Context::kSleeping));
       ++done;
     } else if (what < 91 && !rings.empty()) {
       out.free_coherent(take(out, rings));

@@ -1,4 +1,5 @@
-// tests/guest/compare_test.cpp - what the comparison reports: figures, advice that follows from them, JSON and the page.
+// tests/guest/compare_test.cpp - what the comparison reports: figures, advice that follows from them, JSON and the
+// page.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -50,12 +51,14 @@ TEST_F(ComparisonOf, AllStrategiesIsOneJsonObjectWithEveryFigure) {
   ASSERT_EQ(rows.size(), strategy_infos().size());
   for (const Json& row : rows) {
     if (row.contains("not_started")) continue;
-    for (const char* key : {"strategy", "outcome", "served", "peak_bytes", "peak_mappings", "user_client_calls", "guest_exits",
-                            "bytes_copied", "refusals", "degradations", "simulated_ns", "faults", "samples", "trace_hash", "host_cpu_ns"}) {
+    for (const char* key : {"strategy", "outcome", "served", "peak_bytes", "peak_mappings", "user_client_calls",
+                            "guest_exits", "bytes_copied", "refusals", "degradations", "simulated_ns", "faults",
+                            "samples", "trace_hash", "host_cpu_ns"}) {
       EXPECT_TRUE(row.contains(key)) << row["strategy"] << " " << key;
     }
     const Json& ns = row["simulated_ns"];
-    EXPECT_EQ(ns["total"].get<uint64_t>(), ns["copy"].get<uint64_t>() + ns["exits"].get<uint64_t>() + ns["calls"].get<uint64_t>() + ns["link"].get<uint64_t>());
+    EXPECT_EQ(ns["total"].get<uint64_t>(), ns["copy"].get<uint64_t>() + ns["exits"].get<uint64_t>() +
+                                               ns["calls"].get<uint64_t>() + ns["link"].get<uint64_t>());
     EXPECT_FALSE(row["samples"].empty());
   }
 }
@@ -74,7 +77,8 @@ TEST_F(ComparisonOf, ThePageNeedsNothingElse) {
   EXPECT_THAT(page, HasSubstr("<svg"));
   EXPECT_THAT(page, HasSubstr("prefers-color-scheme:dark"));
   EXPECT_THAT(page, HasSubstr("width=device-width"));
-  for (const char* outside : {"http:", "https:", "<script", "<link", "url(", "@import"}) EXPECT_THAT(page, Not(HasSubstr(outside)));
+  for (const char* outside : {"http:", "https:", "<script", "<link", "url(", "@import"})
+    EXPECT_THAT(page, Not(HasSubstr(outside)));
   EXPECT_THAT(page, HasSubstr("small&lt;&amp;&gt;")) << "text is escaped";
   EXPECT_THAT(page, Not(HasSubstr("small<&>")));
   for (const StrategyInfo& info : strategy_infos()) EXPECT_THAT(page, HasSubstr(std::string(info.name)));
@@ -103,10 +107,11 @@ TEST_F(ComparisonOf, AdviceFollowsFromTheFigures) {
   c.profile = &profile_;
   c.workload = &workload_;
   c.rows = {row("windows", 0, 3000), row("pool", 1000, 0), row("companion", 0, 500, 10)};
-  EXPECT_THAT(advise(c), HasSubstr("Take pool: 1.0 us on top of 1.0 us on the link, mostly copying, at most 1 MiB in 3 mappings"));
+  EXPECT_THAT(advise(c),
+              HasSubstr("Take pool: 1.0 us on top of 1.0 us on the link, mostly copying, at most 1 MiB in 3 mappings"));
   EXPECT_THAT(advise(c), HasSubstr("2.00x with windows, mostly calls"));
   EXPECT_THAT(advise(c), HasSubstr("companion (10 of 100 requests refused, 10 as busy)"));
-  c.rows[1].time.copy_ns = 9000;   // the figures change, and so does the advice
+  c.rows[1].time.copy_ns = 9000;  // the figures change, and so does the advice
   EXPECT_THAT(advise(c), HasSubstr("Take windows"));
   c.rows = {row("companion", 0, 500, 10)};
   EXPECT_THAT(advise(c), HasSubstr("none serves all of"));

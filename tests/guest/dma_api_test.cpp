@@ -11,7 +11,7 @@ constexpr uint64_t kBytes = 8 * kKiB;
 struct Rule {
   const char* name;
   ErrorName error;
-  Result<void> (*act)(DmaApi& api, Gpa gpa, Iova live);   ///< `live`: kBytes at `gpa`, mapped to the device
+  Result<void> (*act)(DmaApi& api, Gpa gpa, Iova live);  ///< `live`: kBytes at `gpa`, mapped to the device
 };
 
 template <class T>
@@ -21,15 +21,25 @@ Result<void> only_error(const Result<T>& result) {
 
 const Rule kRules[] = {
     {"MapNothing", ErrorName::kBadArgument,
-     [](DmaApi& api, Gpa gpa, Iova) { return only_error(api.map_single(gpa, 0, Direction::kToDevice, Context::kSleeping)); }},
+     [](DmaApi& api, Gpa gpa, Iova) {
+       return only_error(api.map_single(gpa, 0, Direction::kToDevice, Context::kSleeping));
+     }},
     {"MapWrapping", ErrorName::kBadArgument,
-     [](DmaApi& api, Gpa, Iova) { return only_error(api.map_single(Gpa(UINT64_MAX - 10), 100, Direction::kToDevice, Context::kSleeping)); }},
+     [](DmaApi& api, Gpa, Iova) {
+       return only_error(api.map_single(Gpa(UINT64_MAX - 10), 100, Direction::kToDevice, Context::kSleeping));
+     }},
     {"MapWhatIsNotRam", ErrorName::kBadArgument,
-     [](DmaApi& api, Gpa, Iova) { return only_error(api.map_single(Gpa(0x1000), 100, Direction::kToDevice, Context::kSleeping)); }},
+     [](DmaApi& api, Gpa, Iova) {
+       return only_error(api.map_single(Gpa(0x1000), 100, Direction::kToDevice, Context::kSleeping));
+     }},
     {"MapMoreThanTheLargest", ErrorName::kBadArgument,
-     [](DmaApi& api, Gpa gpa, Iova) { return only_error(api.map_single(gpa, api.max_mapping_size() + 1, Direction::kToDevice, Context::kSleeping)); }},
+     [](DmaApi& api, Gpa gpa, Iova) {
+       return only_error(api.map_single(gpa, api.max_mapping_size() + 1, Direction::kToDevice, Context::kSleeping));
+     }},
     {"MapPageThatIsNoAddress", ErrorName::kBadArgument,
-     [](DmaApi& api, Gpa, Iova) { return only_error(api.map_page(UINT64_MAX / 2, 0, 100, Direction::kToDevice, Context::kSleeping)); }},
+     [](DmaApi& api, Gpa, Iova) {
+       return only_error(api.map_page(UINT64_MAX / 2, 0, 100, Direction::kToDevice, Context::kSleeping));
+     }},
     {"MapAnEmptyList", ErrorName::kBadArgument,
      [](DmaApi& api, Gpa, Iova) { return api.map_sg({}, Direction::kToDevice, Context::kSleeping); }},
     {"UnmapTwice", ErrorName::kNotFound,
@@ -46,9 +56,13 @@ const Rule kRules[] = {
     {"SyncPastTheEnd", ErrorName::kOutOfRange,
      [](DmaApi& api, Gpa, Iova live) { return api.sync_for_cpu(live, kBytes, kBytes - 1, 2, Direction::kToDevice); }},
     {"SyncWrapping", ErrorName::kOutOfRange,
-     [](DmaApi& api, Gpa, Iova live) { return api.sync_for_device(live, kBytes, 1, UINT64_MAX, Direction::kToDevice); }},
+     [](DmaApi& api, Gpa, Iova live) {
+       return api.sync_for_device(live, kBytes, 1, UINT64_MAX, Direction::kToDevice);
+     }},
     {"SyncWhatNeverWas", ErrorName::kNotFound,
-     [](DmaApi& api, Gpa, Iova live) { return api.sync_for_device(live + 0x10'0000, kBytes, 0, 1, Direction::kToDevice); }},
+     [](DmaApi& api, Gpa, Iova live) {
+       return api.sync_for_device(live + 0x10'0000, kBytes, 0, 1, Direction::kToDevice);
+     }},
     {"CoherentOfNothing", ErrorName::kBadArgument,
      [](DmaApi& api, Gpa, Iova) { return only_error(api.alloc_coherent(0, Context::kSleeping)); }},
     {"FreeCoherentTwice", ErrorName::kNotFound,
@@ -108,7 +122,8 @@ TEST_P(DmaApiRule, IsRefusedByNameAndLeavesEverythingUsable) {
   EXPECT_EQ(host.mapper.live(), 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(DmaApi, DmaApiRule, testing::Combine(testing::ValuesIn(kRules), testing::ValuesIn(all_strategies())),
+INSTANTIATE_TEST_SUITE_P(DmaApi, DmaApiRule,
+                         testing::Combine(testing::ValuesIn(kRules), testing::ValuesIn(all_strategies())),
                          [](const auto& info) {
                            std::string name = std::string(std::get<0>(info.param).name) + "_" + std::get<1>(info.param);
                            for (char& c : name) c = c == '+' ? '_' : c;

@@ -50,7 +50,8 @@ Result<Iova> FakeMapper::place(std::byte* base, uint64_t size, Iova at) {
   if (use_.mappings >= budget_.mappings_max) return fail(ErrorName::kBudgetMappings, "no mappings left");
   uint64_t page = macos::IovaAllocator::kNone;
   if (at.value != 0) {
-    if (at.value % budget_.page_bytes == in_page && space_.allocate_at(at.value / budget_.page_bytes, bytes / budget_.page_bytes)) {
+    if (at.value % budget_.page_bytes == in_page &&
+        space_.allocate_at(at.value / budget_.page_bytes, bytes / budget_.page_bytes)) {
       page = at.value / budget_.page_bytes;
     }
   } else {
@@ -173,7 +174,11 @@ Host::Host(std::string_view name, const HostOptions& options)
   if (!memory.add({ram.base(), ram.bytes(), ram.memory()})) std::abort();
   backend::dma::DeviceLimits limits;
   limits.align_mask = options.align_mask;
-  auto made = cli::make_strategy(name, {.memory = memory, .mapper = mapper, .pages = pages, .limits = limits, .port = port,
+  auto made = cli::make_strategy(name, {.memory = memory,
+                                        .mapper = mapper,
+                                        .pages = pages,
+                                        .limits = limits,
+                                        .port = port,
                                         .pool_bytes = options.pool_bytes});
   if (!made) std::abort();
   strategy = std::move(*made);
@@ -198,6 +203,8 @@ std::vector<std::string> all_strategies() {
   return names;
 }
 
-bool needs_placing(std::string_view strategy) { return strategy == "identity" || strategy == "viommu"; }
+bool needs_placing(std::string_view strategy) {
+  return strategy == "identity" || strategy == "viommu";
+}
 
 }  // namespace dartboard::guest

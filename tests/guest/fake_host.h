@@ -1,5 +1,5 @@
-// tests/guest/fake_host.h - a host that is nothing but a mapper, and a device that reads and writes through it: for tests
-// with many operations, or with a mapper that fails where they want.
+// tests/guest/fake_host.h - a host that is nothing but a mapper, and a device that reads and writes through it: for
+// tests with many operations, or with a mapper that fails where they want.
 #pragma once
 
 #include <map>
@@ -51,7 +51,7 @@ class FakeMapper final : public backend::dma::Mapper {
   bool places_;
   Iova window_;
   macos::IovaAllocator space_;
-  std::map<uint64_t, Live> live_;                ///< by device address
+  std::map<uint64_t, Live> live_;  ///< by device address
   std::map<uint64_t, Iova> by_key_;
   LazyMemory buffer_;
   Iova buffer_iova_;
@@ -72,7 +72,7 @@ class FakeEngine : public DmaEngine {
 };
 
 struct HostOptions {
-  bool mac = true;                      ///< 16 KiB pages and budgets, and the mapper chooses
+  bool mac = true;  ///< 16 KiB pages and budgets, and the mapper chooses
   uint64_t ram_bytes = 256 * kMiB;
   uint64_t pool_bytes = 16 * kMiB;
   uint64_t align_mask = 0;

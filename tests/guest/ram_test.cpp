@@ -8,7 +8,8 @@ namespace dartboard::guest {
 namespace {
 
 TEST(Ram, RefusesWhatIsNoWholePages) {
-  for (const auto& [base, bytes] : std::vector<std::pair<uint64_t, uint64_t>>{{0, 0}, {0, 100}, {1, 4096}, {UINT64_MAX - 4095, 8192}}) {
+  for (const auto& [base, bytes] :
+       std::vector<std::pair<uint64_t, uint64_t>>{{0, 0}, {0, 100}, {1, 4096}, {UINT64_MAX - 4095, 8192}}) {
     EXPECT_FALSE(Ram::create(Gpa(base), bytes)) << base << " " << bytes;
   }
 }
@@ -55,7 +56,8 @@ TEST(Ram, AByteInAFreePageIsFound) {
 TEST(Pattern, AnyPartOfAPatternIsTheSameHoweverItIsCut) {
   std::byte whole[100], cut[100];
   fill_pattern(whole, 7, 1003);
-  for (size_t at = 0; at < 100; at += 13) fill_pattern(std::span(cut).subspan(at, std::min<size_t>(13, 100 - at)), 7, 1003 + at);
+  for (size_t at = 0; at < 100; at += 13)
+    fill_pattern(std::span(cut).subspan(at, std::min<size_t>(13, 100 - at)), 7, 1003 + at);
   EXPECT_EQ(first_difference(whole, cut), 100u);
   fill_pattern(cut, 8, 1003);
   EXPECT_LT(first_difference(whole, cut), 4u);

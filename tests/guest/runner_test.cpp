@@ -47,7 +47,7 @@ Workload there_and_back() {
   tape.start_seeded(1);
   WorkloadWriter out(w, tape);
   const uint32_t spare = out.allocate(64 * kKiB, false);
-  out.release(spare);   // so that its pages are watched
+  out.release(spare);  // so that its pages are watched
   const uint32_t buffer = out.allocate(2 * kOffset + kBytes, false);
   out.cpu_write(buffer, 0, 2 * kOffset + kBytes);
   const uint32_t sent = out.map(buffer, kOffset, kBytes, Direction::kToDevice, Context::kSleeping, false);
@@ -66,7 +66,7 @@ struct Planted {
   const char* name;
   Plant plant;
   LostByte::Seen seen;
-  uint64_t offset;   ///< in the buffer; UINT64_MAX: none
+  uint64_t offset;  ///< in the buffer; UINT64_MAX: none
 };
 
 class PlantedByte : public testing::TestWithParam<Planted> {};
@@ -87,13 +87,14 @@ TEST_P(PlantedByte, IsFoundAtItsPlace) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Runner, PlantedByte,
-                         testing::Values(Planted{"FlippedOnTheWayOut", Plant::kFlipOnTheWayOut, LostByte::Seen::kByDevice, kOffset + 17},
-                                         Planted{"FlippedOnTheWayIn", Plant::kFlipOnTheWayIn, LostByte::Seen::kByCpu, kOffset + 17},
-                                         Planted{"LostWrite", Plant::kLoseAWrite, LostByte::Seen::kByCpu, UINT64_MAX},
-                                         Planted{"BesideTheBuffer", Plant::kWriteBeside, LostByte::Seen::kByCpu, kOffset + kBytes},
-                                         Planted{"InAFreePage", Plant::kWriteInFreePage, LostByte::Seen::kInFreePage, UINT64_MAX}),
-                         [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Runner, PlantedByte,
+    testing::Values(Planted{"FlippedOnTheWayOut", Plant::kFlipOnTheWayOut, LostByte::Seen::kByDevice, kOffset + 17},
+                    Planted{"FlippedOnTheWayIn", Plant::kFlipOnTheWayIn, LostByte::Seen::kByCpu, kOffset + 17},
+                    Planted{"LostWrite", Plant::kLoseAWrite, LostByte::Seen::kByCpu, UINT64_MAX},
+                    Planted{"BesideTheBuffer", Plant::kWriteBeside, LostByte::Seen::kByCpu, kOffset + kBytes},
+                    Planted{"InAFreePage", Plant::kWriteInFreePage, LostByte::Seen::kInFreePage, UINT64_MAX}),
+    [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Runner, AHealthyWorldIsClean) {
   Host host("direct");
@@ -115,7 +116,9 @@ class ForgetfulOps final : public DmaOps {
     if (forgets_ == Forgets::kUnmap) return {};
     return good_.unmap(mapping);
   }
-  Result<std::vector<DmaMapping>> map_many(std::span<const DmaRequest> requests) override { return good_.map_many(requests); }
+  Result<std::vector<DmaMapping>> map_many(std::span<const DmaRequest> requests) override {
+    return good_.map_many(requests);
+  }
   Result<void> unmap_many(std::span<const DmaMapping> mappings) override { return good_.unmap_many(mappings); }
   Result<void> sync_for_cpu(const DmaMapping& mapping, uint64_t offset, uint64_t bytes) override {
     if (forgets_ == Forgets::kSyncForCpu) return {};
@@ -125,7 +128,9 @@ class ForgetfulOps final : public DmaOps {
     if (forgets_ == Forgets::kSyncForDevice) return {};
     return good_.sync_for_device(mapping, offset, bytes);
   }
-  Result<DmaCoherent> allocate_coherent(uint64_t bytes, Context context) override { return good_.allocate_coherent(bytes, context); }
+  Result<DmaCoherent> allocate_coherent(uint64_t bytes, Context context) override {
+    return good_.allocate_coherent(bytes, context);
+  }
   Result<void> free_coherent(const DmaCoherent& coherent) override { return good_.free_coherent(coherent); }
   uint64_t mapping_bytes_max() const override { return good_.mapping_bytes_max(); }
 
@@ -185,7 +190,8 @@ TEST(Runner, TheSentenceNamesPlaceExpectedAndGot) {
   lost.gpa = Gpa(0x4000'0010);
   lost.expected = 0xab;
   lost.got = 0xcd;
-  EXPECT_EQ(sentence(lost), "step 12, byte 0x10 of buffer 3: the CPU sees 0xcd at guest address 0x40000010; expected 0xab");
+  EXPECT_EQ(sentence(lost),
+            "step 12, byte 0x10 of buffer 3: the CPU sees 0xcd at guest address 0x40000010; expected 0xab");
 }
 
 }  // namespace

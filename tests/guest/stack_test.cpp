@@ -1,5 +1,5 @@
-// tests/guest/stack_test.cpp - every strategy through the whole stack: guest, backend, dext, mapper, DART, endpoint; with
-// the ledgers of sim/invariants watching.
+// tests/guest/stack_test.cpp - every strategy through the whole stack: guest, backend, dext, mapper, DART, endpoint;
+// with the ledgers of sim/invariants watching.
 #include <gtest/gtest.h>
 
 #include "cli/comparison.h"
@@ -34,10 +34,11 @@ TEST_P(WholeStack, EveryByteArrivesAndNothingIsLeft) {
     EXPECT_NE(figures->not_started->sentence.find("vfio on Linux"), std::string::npos);
     return;
   }
-  if (strategy == "direct" && profile_name == "strict") {   // 256 MiB of RAM, 64 MiB may be mapped
+  if (strategy == "direct" && profile_name == "strict") {  // 256 MiB of RAM, 64 MiB may be mapped
     ASSERT_TRUE(figures->not_started);
     EXPECT_EQ(figures->not_started->name, ErrorName::kBudgetBytes);
-    EXPECT_NE(figures->not_started->sentence.find("192 MiB too many"), std::string::npos) << figures->not_started->sentence;
+    EXPECT_NE(figures->not_started->sentence.find("192 MiB too many"), std::string::npos)
+        << figures->not_started->sentence;
     return;
   }
   ASSERT_FALSE(figures->not_started) << figures->not_started->sentence;
@@ -48,7 +49,8 @@ TEST_P(WholeStack, EveryByteArrivesAndNothingIsLeft) {
     EXPECT_NE(figures->why_faults.find("the host's mapper had assigned"), std::string::npos);
     return;
   }
-  EXPECT_TRUE(figures->run.clean()) << (figures->run.first_lost.empty() ? figures->run.first_error : sentence(figures->run.first_lost[0]));
+  EXPECT_TRUE(figures->run.clean()) << (figures->run.first_lost.empty() ? figures->run.first_error
+                                                                        : sentence(figures->run.first_lost[0]));
   EXPECT_EQ(figures->run.transfers_failed, 0u) << figures->run.first_failed_transfer;
   EXPECT_EQ(figures->faults, 0u);
   EXPECT_EQ(figures->left_mappings, 0u);
@@ -61,7 +63,8 @@ TEST_P(WholeStack, EveryByteArrivesAndNothingIsLeft) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Strategies, WholeStack,
-                         testing::Combine(testing::ValuesIn(all_strategies()), testing::Values("m4pro-tb5", "linux-iommu", "strict")),
+                         testing::Combine(testing::ValuesIn(all_strategies()),
+                                          testing::Values("m4pro-tb5", "linux-iommu", "strict")),
                          [](const auto& info) {
                            std::string name = std::get<0>(info.param) + "_" + std::get<1>(info.param);
                            for (char& c : name) c = c == '+' || c == '-' ? '_' : c;
@@ -72,7 +75,8 @@ TEST(WholeStack, ARunIsDecidedByItsSeed) {
   const auto profile = sim::load_profile("m4pro-tb5");
   ASSERT_TRUE(profile);
   const Workload workload = random_workload(500, 5);
-  const auto a = cli::measure(*profile, workload, "windows", small()), b = cli::measure(*profile, workload, "windows", small());
+  const auto a = cli::measure(*profile, workload, "windows", small()),
+             b = cli::measure(*profile, workload, "windows", small());
   ASSERT_TRUE(a && b);
   EXPECT_EQ(a->trace_hash, b->trace_hash);
   EXPECT_EQ(a->peak_bytes, b->peak_bytes);

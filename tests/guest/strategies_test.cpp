@@ -22,7 +22,7 @@ class EveryStrategy : public testing::TestWithParam<std::string> {
 /// DARTBOARD_DMA_OPERATIONS=1000000 for the long run.
 uint64_t operations() {
   const char* const wanted = std::getenv("DARTBOARD_DMA_OPERATIONS");
-  return wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : 50'000;
+  return wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : 200'000;
 }
 
 TEST_P(EveryStrategy, RandomOperationsLoseNoByteAndLeaveNothing) {
@@ -36,7 +36,8 @@ TEST_P(EveryStrategy, RandomOperationsLoseNoByteAndLeaveNothing) {
   EXPECT_GT(result.maps, operations() / 10);
   for (const Refusal& refusal : result.refusals) {
     // Whoever asks the host cannot serve a caller that may not sleep; a pool can be full. Nothing else is refused.
-    EXPECT_TRUE(refusal.name == "not-supported" || refusal.name == "busy" || refusal.name == "bad-argument") << refusal.first;
+    EXPECT_TRUE(refusal.name == "not-supported" || refusal.name == "busy" || refusal.name == "bad-argument")
+        << refusal.first;
   }
   EXPECT_TRUE(host.strategy->stop());
   EXPECT_EQ(host.mapper.live(), 0u);
@@ -80,7 +81,8 @@ TEST_P(EveryStrategy, MarksAPageThatTheDeviceWroteAsDirty) {
   ASSERT_TRUE(host.strategy->dirty(host.ram.base(), 128 * kPageBytes, kPageBytes, bitmap));
   EXPECT_NE(bitmap[0] >> 20 & 1, 0u);
   EXPECT_FALSE(host.strategy->dirty(host.ram.base() + 1, 128 * kPageBytes, kPageBytes, bitmap));
-  EXPECT_FALSE(host.strategy->dirty(host.ram.base(), 129 * kPageBytes, kPageBytes, bitmap)) << "the bitmap is too short";
+  EXPECT_FALSE(host.strategy->dirty(host.ram.base(), 129 * kPageBytes, kPageBytes, bitmap))
+      << "the bitmap is too short";
   EXPECT_FALSE(host.strategy->dirty(host.ram.base(), 128 * kPageBytes, 6000, bitmap));
 }
 
@@ -114,16 +116,18 @@ TEST_P(EveryStrategy, AMapperThatFailsAtAnyCallCostsARefusalAndNothingElse) {
 
 struct BadRequest {
   const char* name;
-  uint64_t offset, bytes;   ///< from the start of RAM
+  uint64_t offset, bytes;  ///< from the start of RAM
 };
 
 TEST_P(EveryStrategy, BadRequestsAreRefusedByName) {
   Host host(GetParam(), options());
   ASSERT_TRUE(host.strategy->start());
   const uint64_t live = host.mapper.live();
-  for (const BadRequest& bad : {BadRequest{"no bytes", 0, 0}, BadRequest{"past the end", host.ram.bytes() - 4, 8},
-                                BadRequest{"not RAM", host.ram.bytes() + 64 * kGiB, 8}, BadRequest{"wrapping", 0, UINT64_MAX}}) {
-    const auto mapped = host.strategy->map({host.ram.base() + bad.offset, bad.bytes, Direction::kToDevice, dma::Context::kSleeping});
+  for (const BadRequest& bad :
+       {BadRequest{"no bytes", 0, 0}, BadRequest{"past the end", host.ram.bytes() - 4, 8},
+        BadRequest{"not RAM", host.ram.bytes() + 64 * kGiB, 8}, BadRequest{"wrapping", 0, UINT64_MAX}}) {
+    const auto mapped =
+        host.strategy->map({host.ram.base() + bad.offset, bad.bytes, Direction::kToDevice, dma::Context::kSleeping});
     ASSERT_FALSE(mapped) << bad.name;
     EXPECT_EQ(mapped.error().name, ErrorName::kBadArgument) << bad.name << ": " << mapped.error().sentence;
   }
@@ -157,17 +161,21 @@ TEST(Direct, AMappingAcrossTwoChunksThatAreNotNeighboursIsRefused) {
   Host host("direct", {.mac = false, .ram_bytes = 3 * kGiB});
   ASSERT_TRUE(host.strategy->start());
   EXPECT_EQ(host.mapper.live(), 2u);
-  EXPECT_TRUE(host.strategy->map({host.ram.base() + 1536 * kMiB - 10, 20, Direction::kToDevice, dma::Context::kSleeping}));
+  EXPECT_TRUE(
+      host.strategy->map({host.ram.base() + 1536 * kMiB - 10, 20, Direction::kToDevice, dma::Context::kSleeping}));
   ASSERT_TRUE(host.strategy->stop());
 
   // The same with something between them.
   std::byte other[4096];
   Host gap("direct", {.mac = false, .ram_bytes = 3 * kGiB});
   auto* const first = gap.ram.memory();
-  ASSERT_TRUE(gap.mapper.map_at(1, other, 16, Iova(gap.port.mapper.window_base.value + 1536 * kMiB + (reinterpret_cast<uintptr_t>(other) & 4095))));
+  ASSERT_TRUE(gap.mapper.map_at(
+      1, other, 16,
+      Iova(gap.port.mapper.window_base.value + 1536 * kMiB + (reinterpret_cast<uintptr_t>(other) & 4095))));
   ASSERT_NE(first, nullptr);
   ASSERT_TRUE(gap.strategy->start());
-  const auto across = gap.strategy->map({gap.ram.base() + 1536 * kMiB - 10, 20, Direction::kToDevice, dma::Context::kSleeping});
+  const auto across =
+      gap.strategy->map({gap.ram.base() + 1536 * kMiB - 10, 20, Direction::kToDevice, dma::Context::kSleeping});
   ASSERT_FALSE(across);
   EXPECT_EQ(across.error().name, ErrorName::kNotSupported);
   EXPECT_NE(across.error().sentence.find("split at"), std::string::npos);

@@ -10,8 +10,9 @@ uint64_t digest(const Workload& w) {
   uint64_t hash = 0xcbf2'9ce4'8422'2325;
   const auto add = [&](uint64_t value) { hash = (hash ^ value) * 0x100'0000'01b3; };
   for (const Step& s : w.steps) {
-    for (const uint64_t value : {static_cast<uint64_t>(s.kind), static_cast<uint64_t>(s.direction), static_cast<uint64_t>(s.context),
-                                 uint64_t{s.scattered}, uint64_t{s.splits}, uint64_t{s.buffer}, uint64_t{s.mapping}, s.offset, s.bytes, s.seed}) {
+    for (const uint64_t value : {static_cast<uint64_t>(s.kind), static_cast<uint64_t>(s.direction),
+                                 static_cast<uint64_t>(s.context), uint64_t{s.scattered}, uint64_t{s.splits},
+                                 uint64_t{s.buffer}, uint64_t{s.mapping}, s.offset, s.bytes, s.seed}) {
       add(value);
     }
   }
@@ -33,7 +34,7 @@ TEST_P(EveryWorkload, IsServedWholeWhereAllRamIsMapped) {
   const auto w = make_workload(GetParam(), 3);
   ASSERT_TRUE(w);
   Host host("direct", {.align_mask = w->align_mask});
-  host.ram.fragment(w->fragment_pages / 4);   // a quarter of the RAM of a comparison
+  host.ram.fragment(w->fragment_pages / 4);  // a quarter of the RAM of a comparison
   ASSERT_TRUE(host.strategy->start());
   const RunResult result = host.run(*w);
   EXPECT_TRUE(result.clean()) << (result.first_lost.empty() ? result.first_error : sentence(result.first_lost[0]));
@@ -48,7 +49,8 @@ std::vector<std::string> names() {
   for (const WorkloadName& name : workload_names()) out.emplace_back(name.name);
   return out;
 }
-INSTANTIATE_TEST_SUITE_P(Workload, EveryWorkload, testing::ValuesIn(names()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Workload, EveryWorkload, testing::ValuesIn(names()),
+                         [](const auto& info) { return info.param; });
 
 TEST(Workload, AnUnknownNameIsToldWhatThereIs) {
   const auto w = make_workload("floppy", 1);
