@@ -13,6 +13,8 @@ namespace {
 
 constexpr uint64_t kStripeWords = 256;  // 64 MiB
 constexpr uint64_t kStripePages = kStripeWords * 64;
+constexpr uint64_t kBlockWords = kStripeWords / 64;   // what one bit of Stripe::dirty stands for: 1 MiB
+constexpr uint64_t kBlockPages = kBlockWords * 64;
 
 /// Bits [first, last] of a word.
 constexpr uint64_t bits_between(unsigned first, unsigned last) {
@@ -110,7 +112,8 @@ void DirtyLog::change_pages(Range& range, uint64_t first, uint64_t last, Change 
       }
     }
     if (change == Change::kAdd) continue;
-    s.dirty = true;
+    s.dirty |= bits_between(static_cast<unsigned>(from % kStripePages / kBlockPages),
+                            static_cast<unsigned>(to % kStripePages / kBlockPages));
     const uint64_t first_word = from / 64, last_word = to / 64;
     range.dirty[first_word] |= bits_in_word(first_word, from, to);
     if (first_word == last_word) continue;
@@ -146,28 +149,36 @@ void DirtyLog::collect_range(Range& range, uint64_t first, uint64_t last, uint64
     const uint64_t to = std::min(end, stripe * kStripePages + (kStripePages - 1));
     Stripe& s = range.stripes[stripe];
     const std::lock_guard held(s.lock);
-    if (!s.dirty && s.live_pages == 0) continue;
-    const bool was_dirty = s.dirty;
-    if (to - from == kStripePages - 1) s.dirty = false;  // nothing of it is left
+    if (s.dirty == 0 && s.live_pages == 0) continue;
+    const uint64_t blocks = s.dirty;
+    if (to - from == kStripePages - 1) s.dirty = 0;  // nothing of it is left
     uint64_t word = from / 64;
     const uint64_t last_word = to / 64;
     while (word <= last_word) {
       const uint64_t asked = bits_in_word(word, from, to);
       if (words_match && asked == ~uint64_t{0}) {
-        // Whole words, as many as there are: three streams without a branch, which the compiler turns into vectors.
+        // Whole words, as many as there are: streams without a branch, which the compiler turns into vectors.
         uint64_t count = last_word - word + 1;
         if (bits_in_word(last_word, from, to) != ~uint64_t{0}) --count;
         uint64_t* __restrict out = &bitmap[range.first_page / 64 + word - from_page / 64];
         uint64_t* __restrict dirty = &range.dirty[word];
         const uint64_t* __restrict live = &range.live[word];
-        if (!was_dirty) {
-          for (uint64_t n = 0; n < count; ++n) out[n] |= live[n];
-        } else if (s.live_pages == 0) {
-          for (uint64_t n = 0; n < count; ++n) out[n] |= dirty[n];
-          std::fill_n(dirty, count, 0);
-        } else {
+        if (blocks == ~uint64_t{0}) {
           for (uint64_t n = 0; n < count; ++n) out[n] |= dirty[n] | live[n];
           std::fill_n(dirty, count, 0);
+        } else {
+          if (s.live_pages != 0) {
+            for (uint64_t n = 0; n < count; ++n) out[n] |= live[n];
+          }
+          // Few blocks were written: they alone are looked at.
+          for (uint64_t left = blocks; left != 0; left &= left - 1) {
+            const uint64_t block = stripe * kStripeWords + static_cast<uint64_t>(std::countr_zero(left)) * kBlockWords;
+            const uint64_t end_word = std::min(block + kBlockWords, word + count);
+            for (uint64_t w = std::max(block, word); w < end_word; ++w) {
+              out[w - word] |= dirty[w - word];
+              dirty[w - word] = 0;
+            }
+          }
         }
         word += count;
         continue;

@@ -46,7 +46,7 @@ class DirtyLog {
   enum class Change : uint8_t { kMark, kAdd, kRemove };
   struct alignas(64) Stripe {
     SpinLock lock;
-    bool dirty = false;  ///< a page of it may be
+    uint64_t dirty = 0;  ///< bit n: a page in the n-th block of words may be
     uint32_t live_pages = 0;
   };
   /// Words begin at addresses that are multiples of 64 pages, so that a query's bits mostly fall on whole words.
