@@ -197,8 +197,8 @@ kern_return_t ProbeDMARegion(VFIOUserPCIUserClient* client, uint64_t key, uint64
 
 void ReleaseAllDMARegions(VFIOUserPCIUserClient* client) {
   DMARegions& regions = client->ivars->regions;
-  for (uint32_t i = 0; i < regions.capacity; ++i) {
-    if (regions.slots[i].chunk_count != 0) ReleaseRegion(client, &regions.slots[i]);
+  for (uint32_t i = 0; i < regions.places_used; ++i) {
+    if (regions.places[i].chunk_count != 0) ReleaseRegion(client, &regions.places[i]);
   }
   FreeRegionTable(regions);
   HealPoisoned(regions);
