@@ -60,10 +60,13 @@ Result<void> WholeRam::stop() {
 }
 
 Result<void> WholeRam::guest_reset() {
+  if (!chunks_.empty()) {  // RAM stays mapped: a rebooted guest has the same
+    if (auto quiet = quiesce_twice(mapper_); !quiet) return quiet;
+  }
   live_.clear();
   for (const auto& [gpa, bytes] : coherent_) pages_.release(Gpa(gpa), round_up(bytes, kGuestPageBytes));
   coherent_.clear();
-  return chunks_.empty() ? Result<void>{} : quiesce_twice(mapper_);  // RAM stays mapped: a rebooted guest has the same
+  return {};
 }
 
 Result<Iova> WholeRam::device_address(Gpa gpa, uint64_t bytes) const {
