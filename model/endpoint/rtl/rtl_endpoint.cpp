@@ -53,6 +53,7 @@ struct RtlEndpoint::Module {
   uint64_t cycles = 0;
 
   Module() {
+    context.threads(1);   // the default is a pool of workers, one a processor, which a module of one clock has no use for
     context.randReset(0);
     context.traceEverOn(true);
     top = std::make_unique<VDmaEngine>(&context, "rtl");
