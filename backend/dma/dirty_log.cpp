@@ -164,7 +164,11 @@ void DirtyLog::collect_range(Range& range, uint64_t first, uint64_t last, uint64
         uint64_t* __restrict dirty = &range.dirty[word];
         const uint64_t* __restrict live = &range.live[word];
         if (blocks == ~uint64_t{0}) {
-          for (uint64_t n = 0; n < count; ++n) out[n] |= dirty[n] | live[n];
+          if (s.live_pages == 0) {
+            for (uint64_t n = 0; n < count; ++n) out[n] |= dirty[n];
+          } else {
+            for (uint64_t n = 0; n < count; ++n) out[n] |= dirty[n] | live[n];
+          }
           std::fill_n(dirty, count, 0);
         } else {
           if (s.live_pages != 0) {
