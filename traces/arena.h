@@ -30,12 +30,22 @@ class Arena {
 
   uint64_t used_bytes() const { return used_; }
 
+  /// Everything handed out is void. Keeps one block, so that a reader that clears for each batch allocates nothing.
+  void clear() {
+    if (blocks_.empty()) return;
+    blocks_.resize(1);
+    next_ = blocks_.front().get();
+    room_ = first_block_bytes_;
+    used_ = 0;
+  }
+
  private:
   static constexpr uint64_t kBlockBytes = 1 << 20;
 
   void grow(uint64_t count) {
     const uint64_t size = count > kBlockBytes ? count : kBlockBytes;
     blocks_.push_back(std::unique_ptr<std::byte[]>(new std::byte[size]));
+    if (blocks_.size() == 1) first_block_bytes_ = size;
     next_ = blocks_.back().get();
     room_ = size;
   }
@@ -43,6 +53,7 @@ class Arena {
   std::vector<std::unique_ptr<std::byte[]>> blocks_;
   std::byte* next_ = nullptr;
   uint64_t room_ = 0;
+  uint64_t first_block_bytes_ = 0;
   uint64_t used_ = 0;
 };
 

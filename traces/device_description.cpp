@@ -26,6 +26,7 @@ constexpr size_t kNotesMax = 64;
 constexpr uint64_t kBarBytesMin = 16;          // PCIe 6.0 s7.5.1.2.1: the smallest memory BAR
 constexpr uint64_t kBar32BytesMax = 2 * kGiB;  // a 32-bit BAR implements at most bits 31:4
 constexpr uint64_t kBarBytesMax = 64 * kGiB;   // what the simulation gives a device
+constexpr uint64_t kMsixEntriesMax = 2048;     // s7.7.2.2: Table Size is 11 bits, plus one
 constexpr std::string_view kSchema = "dartboard-device-1";
 
 /// Finds where the text stops being JSON.
@@ -56,7 +57,7 @@ class DescriptionReader {
 
   bool read() {
     if (!root_.is_object()) return wrong("", "is not a JSON object");
-    if (!only(root_, "", {"schema", "name", "identity", "bars", "recorded", "notes"})) return false;
+    if (!only(root_, "", {"schema", "name", "identity", "bars", "recorded", "config", "msix", "notes"})) return false;
     const Json* schema = member(root_, "schema");
     if (schema == nullptr || !schema->is_string() || schema->get_ref<const std::string&>() != kSchema) {
       return wrong("schema", fmt::format("expected \"{}\"", kSchema));
@@ -64,7 +65,7 @@ class DescriptionReader {
     const Json* name = member(root_, "name");
     if (name == nullptr || !name->is_string()) return wrong("name", "expected text");
     out_.name = name->get<std::string>();
-    return read_identity() && read_bars() && read_recorded() && read_notes();
+    return read_identity() && read_bars() && read_recorded() && read_config() && read_msix() && read_notes();
   }
   const std::string& problem() const { return problem_; }
 
@@ -208,6 +209,59 @@ class DescriptionReader {
            read_bool(*recorded, "recorded.", "memory_decode_gated_by_command", &out_.memory_decode_gated_by_command) &&
            read_bool(*recorded, "recorded.", "resizable_bar", &out_.resizable_bar);
   }
+  bool read_count(const Json& object, const std::string& where, const char* name, uint64_t max, uint64_t* value) {
+    const Json* const m = member(object, name);
+    if (m == nullptr || !m->is_number_unsigned() || m->get<uint64_t>() > max) {
+      return wrong(where + name, fmt::format("expected a number, at most {}", max));
+    }
+    *value = m->get<uint64_t>();
+    return true;
+  }
+  bool read_config() {
+    const Json* const config = member(root_, "config");
+    if (config == nullptr) return true;
+    if (!config->is_array()) return wrong("config", "expected an array");
+    for (size_t i = 0; i < config->size(); ++i) {
+      const Json& item = (*config)[i];
+      const std::string w = fmt::format("config[{}].", i);
+      if (!item.is_object()) return wrong(fmt::format("config[{}]", i), "expected an object");
+      uint64_t offset = 0;
+      if (!only(item, w, {"offset", "bytes"}) || !read_count(item, w, "offset", ConfigImage::kBytes - 1, &offset)) {
+        return false;
+      }
+      const Json* const bytes = member(item, "bytes");
+      const std::string expected = fmt::format("expected pairs of hexadecimal digits, at most {} bytes from there",
+                                               ConfigImage::kBytes - offset);
+      if (bytes == nullptr || !bytes->is_string()) return wrong(w + "bytes", expected);
+      const std::string_view text = bytes->get_ref<const std::string&>();
+      if (text.size() % 2 != 0 || text.size() / 2 > ConfigImage::kBytes - offset) return wrong(w + "bytes", expected);
+      for (size_t at = 0; at < text.size(); at += 2) {
+        uint8_t value = 0;
+        const auto [end, error] = std::from_chars(text.data() + at, text.data() + at + 2, value, 16);
+        if (error != std::errc() || end != text.data() + at + 2) return wrong(w + "bytes", expected);
+        out_.config.learn(offset + at / 2, 1, value);
+      }
+    }
+    return true;
+  }
+  bool read_msix() {
+    const Json* const msix = member(root_, "msix");
+    if (msix == nullptr) return true;
+    const std::string w = "msix.";
+    if (!msix->is_object()) return wrong("msix", "expected an object");
+    uint64_t entries = 0, table_bar = 0, pba_bar = 0;
+    if (!only(*msix, w, {"entries", "table_bar", "table_offset", "pba_bar", "pba_offset"}) ||
+        !read_count(*msix, w, "entries", kMsixEntriesMax, &entries) ||
+        !read_count(*msix, w, "table_bar", 5, &table_bar) || !read_count(*msix, w, "pba_bar", 5, &pba_bar) ||
+        !read_count(*msix, w, "table_offset", UINT32_MAX, &out_.msix.table_offset) ||
+        !read_count(*msix, w, "pba_offset", UINT32_MAX, &out_.msix.pba_offset)) {
+      return false;
+    }
+    out_.msix.entries = static_cast<uint32_t>(entries);
+    out_.msix.table_bar = static_cast<uint32_t>(table_bar);
+    out_.msix.pba_bar = static_cast<uint32_t>(pba_bar);
+    return true;
+  }
   bool read_notes() {
     const Json* const notes = member(root_, "notes");
     if (notes == nullptr) return true;
@@ -243,6 +297,74 @@ std::string DeviceDescription::bar_list() const {
     if (has_bar(i)) out += fmt::format("{}BAR{}", out.empty() ? "" : ", ", i);
   }
   return out.empty() ? "no BAR" : out;
+}
+
+bool ConfigImage::known(uint64_t offset, uint64_t length) const {
+  for (uint64_t i = 0; i < length; ++i) {
+    if (!known(offset + i)) return false;
+  }
+  return true;
+}
+uint32_t ConfigImage::value(uint64_t offset, unsigned length) const {
+  uint32_t value = 0;
+  for (unsigned i = length; i-- > 0;) value = value << 8 | at(offset + i);
+  return value;
+}
+void ConfigImage::learn(uint64_t offset, unsigned length, uint32_t value) {
+  if (!in_range(offset, length, kBytes)) return;
+  if (empty()) {
+    bytes_.resize(kBytes);
+    known_.resize(kBytes);
+  }
+  for (unsigned i = 0; i < length; ++i) {
+    if (known_[offset + i]) continue;
+    known_[offset + i] = true;
+    bytes_[offset + i] = static_cast<uint8_t>(value >> (8 * i));
+  }
+}
+
+std::string format_device_description(const DeviceDescription& d) {
+  nlohmann::ordered_json root;
+  root["schema"] = kSchema;
+  root["name"] = d.name;
+  root["identity"] = {{"vendor_id", fmt::format("0x{:04x}", d.vendor_id)},
+                      {"device_id", fmt::format("0x{:04x}", d.device_id)},
+                      {"subsystem_vendor_id", fmt::format("0x{:04x}", d.subsystem_vendor_id)},
+                      {"subsystem_id", fmt::format("0x{:04x}", d.subsystem_id)},
+                      {"revision_id", fmt::format("0x{:02x}", d.revision_id)},
+                      {"class_code", fmt::format("0x{:06x}", d.class_code)}};
+  auto& bars = root["bars"] = nlohmann::ordered_json::array();
+  for (unsigned i = 0; i < d.bars.size(); ++i) {
+    const BarDescription& bar = d.bars[i];
+    if (bar.kind == BarKind::kAbsent) continue;
+    bars.push_back({{"index", i},
+                    {"size", bar.size},
+                    {"kind", bar.kind == BarKind::kMemory ? "memory" : "registers"},
+                    {"64bit", bar.is_64bit},
+                    {"prefetchable", bar.prefetchable}});
+  }
+  root["recorded"] = {{"memory_decode_gated_by_command", d.memory_decode_gated_by_command},
+                      {"resizable_bar", d.resizable_bar}};
+  if (!d.config.empty()) {
+    auto& config = root["config"] = nlohmann::ordered_json::array();
+    for (uint64_t offset = 0; offset < ConfigImage::kBytes;) {
+      std::string bytes;
+      const uint64_t begin = offset;
+      for (; d.config.known(offset); ++offset) bytes += fmt::format("{:02x}", d.config.at(offset));
+      if (!bytes.empty()) config.push_back({{"offset", begin}, {"bytes", bytes}});
+      ++offset;
+    }
+  }
+  if (d.msix.entries != 0) {
+    root["msix"] = {{"entries", d.msix.entries},
+                    {"table_bar", d.msix.table_bar},
+                    {"table_offset", d.msix.table_offset},
+                    {"pba_bar", d.msix.pba_bar},
+                    {"pba_offset", d.msix.pba_offset}};
+  }
+  root["notes"] = d.notes;
+  // What is no UTF-8 came from a file: it is replaced, not thrown.
+  return root.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 std::string device_description_path(const std::string& session_path) {

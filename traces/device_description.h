@@ -19,6 +19,9 @@
 //       "memory_decode_gated_by_command": false, optional, true
 //       "resizable_bar": false                   optional, false
 //     },
+//     "config": [{"offset": 0, "bytes": "02100074"}],   optional: what is known of configuration space, ascending,
+//                                              as the device showed it first; hexadecimal, 4096 bytes at most
+//     "msix": {"entries": 4, "table_bar": 4, "table_offset": 0, "pba_bar": 4, "pba_offset": 2048},       optional
 //     "notes": ["sentence", ...]                 optional; repeated by every summary
 //   }
 //
@@ -42,6 +45,35 @@ struct BarDescription {
   uint64_t size = 0;  ///< bytes
   bool is_64bit = false;
   bool prefetchable = false;
+  bool operator==(const BarDescription&) const = default;
+};
+
+/// Configuration space as far as a recording shows it.
+class ConfigImage {
+ public:
+  static constexpr uint64_t kBytes = 4096;
+
+  bool empty() const { return bytes_.empty(); }
+  bool known(uint64_t offset) const { return offset < kBytes && !empty() && known_[offset]; }
+  bool known(uint64_t offset, uint64_t length) const;
+  /// The byte at `offset`; 0 where nothing is known.
+  uint8_t at(uint64_t offset) const { return known(offset) ? bytes_[offset] : uint8_t{0}; }
+  /// Little-endian, `length` of 1, 2 or 4.
+  uint32_t value(uint64_t offset, unsigned length) const;
+  /// Notes what was seen, unless something was seen there before. Out of range: ignored.
+  void learn(uint64_t offset, unsigned length, uint32_t value);
+  bool operator==(const ConfigImage&) const = default;
+
+ private:
+  std::vector<uint8_t> bytes_;
+  std::vector<bool> known_;
+};
+
+struct MsixDescription {
+  uint32_t entries = 0;  ///< 1 to 2048; 0: none
+  uint32_t table_bar = 0, pba_bar = 0;
+  uint64_t table_offset = 0, pba_offset = 0;
+  bool operator==(const MsixDescription&) const = default;
 };
 
 struct DeviceDescription {
@@ -53,11 +85,14 @@ struct DeviceDescription {
   std::array<BarDescription, 6> bars;
   bool memory_decode_gated_by_command = true;
   bool resizable_bar = false;
+  ConfigImage config;
+  MsixDescription msix;
   std::vector<std::string> notes;
 
   bool has_bar(uint64_t index) const { return index < bars.size() && bars[index].kind != BarKind::kAbsent; }
   /// The BARs it has, for messages: "BAR0, BAR2 and BAR5", or "no BAR".
   std::string bar_list() const;
+  bool operator==(const DeviceDescription&) const = default;
 };
 
 /// The description that belongs to a session file: the same name with ".device.json" for ".jsonl.zst" or ".jsonl"
@@ -68,5 +103,7 @@ std::string device_description_path(const std::string& session_path);
 Result<DeviceDescription> read_device_description(const std::string& path);
 /// The same from text; `origin` names it in messages.
 Result<DeviceDescription> parse_device_description(std::string_view text, const std::string& origin);
+/// The document above from a description: parsing it gives the description back. One line without a newline.
+std::string format_device_description(const DeviceDescription& description);
 
 }  // namespace dartboard::traces

@@ -25,8 +25,21 @@ std::string_view to_string(EventKind kind) {
     case EventKind::kReset: return "reset";
     case EventKind::kPing: return "ping";
     case EventKind::kMark: return "mark";
+    case EventKind::kIrqSetup: return "irq-setup";
+    case EventKind::kDeviceConfig: return "device-config";
   }
   return "mark";
+}
+
+std::string_view to_string(IrqKind kind) {
+  switch (kind) {
+    case IrqKind::kIntx: return "INTx";
+    case IrqKind::kMsi: return "MSI";
+    case IrqKind::kMsix: return "MSI-X";
+    case IrqKind::kError: return "error";
+    case IrqKind::kRequest: return "request";
+  }
+  return "request";
 }
 
 uint64_t Payload::first_difference(std::span<const std::byte> other) const {

@@ -23,6 +23,10 @@
 //   kReset             -               -                -              -                  -              status
 //   kPing              -               -                -              -                  -              status
 //   kMark              -               -                -              -                  text (UTF-8)   -
+//   kIrqSetup          IRQ kind        first vector     vectors        1: on, 0: off      -              -
+//   kDeviceConfig      -               offset           bytes          value              -              -
+//
+// IRQ kinds are IrqKind's values. A kDmaMap whose reply has no page addresses lies at one address: reply.value0.
 #pragma once
 
 #include <cstddef>
@@ -52,8 +56,11 @@ enum class EventKind : uint8_t {
   kReset,
   kPing,
   kMark,
+  kIrqSetup,      ///< interrupts of one kind were enabled or disabled
+  kDeviceConfig,  ///< the device changed its configuration space by itself
 };
-inline constexpr unsigned kEventKindCount = 18;
+/// The numbers of the kinds are part of the .dbt format (docs/dbt.md): new ones are appended.
+inline constexpr unsigned kEventKindCount = 20;
 
 /// Stable name for reports ("mmio-read").
 std::string_view to_string(EventKind kind);
@@ -66,22 +73,39 @@ enum class Source : uint8_t {
   kRecorder,  ///< marks and losses
 };
 
+/// Event::target of kInterrupt and kIrqSetup; the numbers are part of the .dbt format.
+enum class IrqKind : uint32_t { kIntx, kMsi, kMsix, kError, kRequest };
+std::string_view to_string(IrqKind kind);
+
+/// What is left of the bytes of a recorded payload.
+enum class PayloadForm : uint8_t {
+  kWhole,    ///< all of them, or a fill
+  kHash,     ///< XXH3-64 of them: `bytes` points to its 8 bytes, little-endian
+  kOmitted,  ///< only how many there were
+};
+
 /// Bytes without a copy: either `bytes` (owned by an arena) or `length` times `fill`.
 struct Payload {
   const std::byte* bytes = nullptr;  ///< null: a fill
-  uint64_t length = 0;
+  uint64_t length = 0;               ///< bytes of the recorded payload, also when only its hash is left
   std::byte fill{0};
+  PayloadForm form = PayloadForm::kWhole;  ///< of anything but kWhole, at(), part(), copy_to() and le64() tell nothing
 
   static Payload of(std::span<const std::byte> data) { return {data.data(), data.size(), std::byte{0}}; }
   static Payload filled(std::byte value, uint64_t length) { return {nullptr, length, value}; }
+  static Payload hash_of(const std::byte* hash, uint64_t length) {
+    return {hash, length, std::byte{0}, PayloadForm::kHash};
+  }
+  static Payload omitted(uint64_t length) { return {nullptr, length, std::byte{0}, PayloadForm::kOmitted}; }
 
   bool empty() const { return length == 0; }
-  bool is_fill() const { return bytes == nullptr; }
+  bool is_whole() const { return form == PayloadForm::kWhole; }
+  bool is_fill() const { return bytes == nullptr && is_whole(); }
   std::byte at(uint64_t i) const { return bytes != nullptr ? bytes[i] : fill; }
 
   /// The part [offset, offset + count). Must lie inside.
   Payload part(uint64_t offset, uint64_t count) const {
-    return {bytes != nullptr ? bytes + offset : nullptr, count, fill};
+    return {bytes != nullptr ? bytes + offset : nullptr, count, fill, form};
   }
 
   /// Copies bytes [offset, offset + to.size()) out. Must lie inside.

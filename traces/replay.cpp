@@ -190,7 +190,9 @@ class Driver final : private MismatchSink {
       case EventKind::kDeviceDmaRead:
       case EventKind::kDeviceDmaWrite:
       case EventKind::kInterrupt:
-      case EventKind::kMark: break;  // nobody below the guest is asked
+      case EventKind::kMark:
+      case EventKind::kIrqSetup:
+      case EventKind::kDeviceConfig: break;  // nobody below the guest is asked
     }
   }
 
