@@ -34,6 +34,12 @@ class ByteSource {
   virtual Result<size_t> read(std::span<std::byte> to) = 0;
   virtual const std::optional<Error>& damage() const = 0;
 
+  /// Goes on at `offset` of the file. False: this source cannot (compressed, a pipe), and it stays where it is.
+  virtual bool seek(uint64_t offset) {
+    static_cast<void>(offset);
+    return false;
+  }
+
   virtual const std::string& name() const = 0;             ///< for messages
   virtual std::string_view compression() const = 0;        ///< "", "zstd", "gzip" or "xz"
   virtual uint64_t bytes_read() const = 0;                 ///< of the file itself, for progress

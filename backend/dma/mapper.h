@@ -37,6 +37,9 @@ class Mapper {
   /// that is gone is quiet.
   virtual Result<void> quiesce() = 0;
 
+  /// The device is away for good, and with it every buffer of allocate_buffer(): its memory must not be touched again.
+  virtual bool gone() const { return false; }
+
   virtual const BudgetUse& use() const = 0;
   virtual const Budget& budget() const = 0;
 };
@@ -53,6 +56,7 @@ class DeviceMapper final : public Mapper {
   }
   Result<void> free_buffer() override { return device_.free_dma_buffer(); }
   Result<void> quiesce() override;
+  bool gone() const override { return device_.gone(); }
   const BudgetUse& use() const override { return device_.budget_use(); }
   const Budget& budget() const override { return budget_; }
 

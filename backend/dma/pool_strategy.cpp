@@ -212,44 +212,50 @@ Result<void> PoolStrategy::stop() {
   return give_back();
 }
 
+/// A buffer of the host's lives as long as the connection to its dext. Own pieces stay, whatever happens to the device.
+bool PoolStrategy::lost() const {
+  return buffer_ && mapper_.gone();
+}
+
 Result<void> PoolStrategy::guest_reset() {
   if (pool_ == nullptr) return {};
+  if (lost()) return give_back();
   if (auto quiet = quiesce(); !quiet) return quiet;
   pool_->reset();
   return {};
 }
 
 Result<Mapped> PoolStrategy::map(const MapRequest& request) {
-  if (pool_ == nullptr) return not_started();
+  if (!ready()) return not_ready();
   return pool_->map(request);
 }
 
 Result<void> PoolStrategy::unmap(const Mapped& mapped) {
-  if (pool_ == nullptr) return not_started();
+  if (!ready()) return not_ready();
   auto unmapped = pool_->unmap(mapped);
   if (unmapped && device_writes(mapped.request.direction)) dirty_.mark(mapped.request.gpa, mapped.request.bytes);
   return unmapped;
 }
 
 Result<void> PoolStrategy::sync_for_cpu(const Mapped& mapped, uint64_t offset, uint64_t bytes) {
-  if (pool_ == nullptr) return not_started();
+  if (!ready()) return not_ready();
   auto synced = pool_->sync_for_cpu(mapped, offset, bytes);
   if (synced && device_writes(mapped.request.direction)) dirty_.mark(mapped.request.gpa + offset, bytes);
   return synced;
 }
 
 Result<void> PoolStrategy::sync_for_device(const Mapped& mapped, uint64_t offset, uint64_t bytes) {
-  if (pool_ == nullptr) return not_started();
+  if (!ready()) return not_ready();
   return pool_->sync_for_device(mapped, offset, bytes);
 }
 
 Result<Coherent> PoolStrategy::allocate_coherent(uint64_t bytes, Context) {
-  if (pool_ == nullptr) return not_started();
+  if (!ready()) return not_ready();
   return pool_->allocate_coherent(bytes);
 }
 
 Result<void> PoolStrategy::free_coherent(const Coherent& coherent) {
-  if (pool_ == nullptr) return not_started();
+  if (!ready()) return not_ready();
   return pool_->free_coherent(coherent);
 }
 
@@ -288,8 +294,12 @@ const Counters& PoolStrategy::counters() const {
   return counters_;
 }
 
-tl::unexpected<Error> PoolStrategy::not_started() {
+tl::unexpected<Error> PoolStrategy::not_ready() {
   refused_stopped_.fetch_add(1, std::memory_order_relaxed);
+  if (pool_ != nullptr) {
+    return fail(ErrorName::kDeviceGone,
+                "the bounce pool's memory went with the device: stop the strategy, and start it with the next device");
+  }
   return fail(ErrorName::kBusy, "the bounce pool is not there: start the strategy before the guest runs");
 }
 

@@ -91,7 +91,9 @@ class PoolStrategy final : public Strategy {
   Result<void> give_back();
   Result<void> quiesce();
   void keep_counters();
-  tl::unexpected<Error> not_started();
+  bool lost() const;
+  bool ready() const { return pool_ != nullptr && !lost(); }
+  tl::unexpected<Error> not_ready();
 
   GuestMemory& memory_;
   Mapper& mapper_;

@@ -65,6 +65,13 @@ io_return::Code VfioUserPciClient::call(DartboardSelector selector, std::initial
   return static_cast<io_return::Code>(code);
 }
 
+/// Once the connection is dead it stays dead: whoever polls a register learns of it as well as whoever maps memory.
+inline io_return::Code VfioUserPciClient::remember(io_return::Code code) {
+  if (code != io_return::kSuccess && means_gone(code)) [[unlikely]]
+    gone_ = true;
+  return code;
+}
+
 tl::unexpected<Error> VfioUserPciClient::failed(io_return::Code code, const char* name, const std::string& detail) {
   if (means_gone(code)) gone_ = true;
   return tl::unexpected(describe(code, name, detail.empty() ? text_ : text_ + ", " + detail));
@@ -202,12 +209,13 @@ io_return::Code VfioUserPciClient::mmio_read(uint8_t memory_index, uint64_t offs
   const kern_return_t code = IOConnectCallScalarMethod(connect_, kSelectorMMIORead, in, 3, value, &count);
   if (code == KERN_SUCCESS && count != 1) [[unlikely]]
     return io_return::kUnderrun;
-  return static_cast<io_return::Code>(code);
+  return remember(static_cast<io_return::Code>(code));
 }
 
 io_return::Code VfioUserPciClient::mmio_write(uint8_t memory_index, uint64_t offset, unsigned width, uint64_t value) {
   const uint64_t in[4] = {memory_index, offset, width, value};
-  return static_cast<io_return::Code>(IOConnectCallScalarMethod(connect_, kSelectorMMIOWrite, in, 4, nullptr, nullptr));
+  return remember(
+      static_cast<io_return::Code>(IOConnectCallScalarMethod(connect_, kSelectorMMIOWrite, in, 4, nullptr, nullptr)));
 }
 
 Result<uint32_t> VfioUserPciClient::setup_interrupts() {

@@ -57,6 +57,7 @@ class VfioUserPciClient final : public Client {
   /// One scalar method; `out` must come back in full.
   io_return::Code call(DartboardSelector selector, std::initializer_list<uint64_t> in, uint64_t* out = nullptr,
                        uint32_t out_count = 0);
+  io_return::Code remember(io_return::Code code);
   /// The error for a failed call; remembers that the device is gone.
   tl::unexpected<Error> failed(io_return::Code code, const char* name, const std::string& detail = {});
   Result<Mapping> map(uint32_t type, const char* what);

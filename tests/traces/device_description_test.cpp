@@ -55,6 +55,32 @@ TEST(DeviceDescription, TheShippedDeviceIsTheIssuesDevice) {
   EXPECT_FALSE(device.notes.empty());
 }
 
+TEST(DeviceDescription, TextGivesTheDescriptionBack) {
+  DeviceDescription device = *parse_device_description(kGood, "x");
+  device.subsystem_id = 0x1234;
+  device.class_code = 0x030000;
+  device.resizable_bar = true;
+  device.config.learn(0, 4, 0x74a11002);
+  device.config.learn(0x34, 1, 0x50);
+  device.msix = {.entries = 4, .table_bar = 2, .pba_bar = 2, .table_offset = 0x100, .pba_offset = 0x800};
+  const auto again = parse_device_description(format_device_description(device), "x");
+  ASSERT_TRUE(again) << again.error().sentence;
+  EXPECT_EQ(*again, device);
+}
+
+TEST(ConfigImage, KeepsWhatWasSeenFirst) {
+  ConfigImage image;
+  EXPECT_FALSE(image.known(0));
+  image.learn(0x10, 4, 0xfe00000c);
+  image.learn(0x12, 4, 0x11223344);
+  image.learn(4094, 4, 1);  // outside
+  EXPECT_TRUE(image.known(0x10, 6));
+  EXPECT_FALSE(image.known(0x10, 7));
+  EXPECT_EQ(image.value(0x10, 4), 0xfe00000cu);
+  EXPECT_EQ(image.value(0x14, 2), 0x1122u);
+  EXPECT_FALSE(image.known(4094));
+}
+
 TEST(DeviceDescription, StandsBesideItsSession) {
   EXPECT_EQ(device_description_path("a/b.jsonl.zst"), "a/b.device.json");
   EXPECT_EQ(device_description_path("a/b.jsonl"), "a/b.device.json");
@@ -107,7 +133,8 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"WrongSchema", "device-1", "device-9", "field 'schema': expected \"dartboard-device-1\"."},
         Bad{"NoName", "\"x\"", "7", "field 'name': expected text."},
         Bad{"UnknownMember", "\"notes\"", "\"note\"",
-            "field 'note': is not part of the schema; expected one of schema, name, identity, bars, recorded, notes."},
+            "field 'note': is not part of the schema; expected one of schema, name, identity, bars, recorded, config, "
+            "msix, notes."},
         Bad{"NoVendor", "\"vendor_id\": \"0x1002\", ", "", "field 'identity.vendor_id': is missing."},
         Bad{"VendorTooWide", "0x1002", "0x11002",
             "field 'identity.vendor_id': expected a hexadecimal string of at most 16 bits, such as \"0x10\"."},
@@ -127,6 +154,12 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"Recorded", "\"notes\": [", "\"recorded\": {\"gated\": true}, \"notes\": [",
             "field 'recorded.gated': is not part of the schema; expected one of memory_decode_gated_by_command, "
             "resizable_bar."},
+        Bad{"ConfigBytes", "\"notes\": [", "\"config\": [{\"offset\": 4094, \"bytes\": \"010203\"}], \"notes\": [",
+            "field 'config[0].bytes': expected pairs of hexadecimal digits, at most 2 bytes from there."},
+        Bad{"ConfigDigits", "\"notes\": [", "\"config\": [{\"offset\": 0, \"bytes\": \"0g\"}], \"notes\": [",
+            "field 'config[0].bytes': expected pairs of hexadecimal digits, at most 4096 bytes from there."},
+        Bad{"MsixEntries", "\"notes\": [", "\"msix\": {\"entries\": 2049}, \"notes\": [",
+            "field 'msix.entries': expected a number, at most 2048."},
         Bad{"Note", "[\"a note\"]", "[1]", "field 'notes[0]': expected text."},
         Bad{"Deep", "[\"a note\"]", "[[[[[[1]]]]]]", "is nested deeper than a device description can be."}),
     [](const auto& info) { return std::string(info.param.what); });
