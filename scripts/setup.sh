@@ -10,11 +10,12 @@ dartboard_debian_packages=(
   libfdt-dev device-tree-compiler                          # profiles
   libblocksruntime-dev                                     # DriverKit sources use blocks
   libzstd-dev libxxhash-dev                                # traces, trace hash
+  zlib1g-dev liblzma-dev                                   # traces that others compressed (gzip, xz)
   liblua5.4-dev                                            # scripted endpoints
   verilator                                                # the RTL endpoint
 )
 dartboard_homebrew_packages=(llvm cmake ninja pkg-config python3 systemc googletest rapidcheck google-benchmark fmt
-  tl-expected cli11 nlohmann-json dtc zstd xxhash lua verilator)
+  tl-expected cli11 nlohmann-json dtc zstd zlib xz xxhash lua verilator)
 
 dartboard_jobs() { getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2; }
 

@@ -2,11 +2,12 @@
 #include "traces/jsonl_reader.h"
 
 #include <map>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "traces/jsonl_record.h"
-#include "traces/line_source.h"
 
 namespace dartboard::traces {
 
@@ -14,41 +15,82 @@ namespace {
 
 constexpr uint64_t kConfigBytes = 4096;
 constexpr uint64_t kDamageSearchBytes = 64 * kMiB;
-constexpr uint64_t kSysmemPageBytes = 4096;  // MAP_SYSMEM returns one bus address per 4 KiB
+constexpr uint64_t kBarBytesMin = 16;
+constexpr uint64_t kBarBytesMax = 64 * kGiB;
+constexpr uint64_t kRegisterBarBytesMax = 16 * kMiB;  // above: nobody has that many registers
+constexpr uint64_t kSysmemPageBytes = 4096;           // MAP_SYSMEM returns one bus address per 4 KiB
 
 /// Whether a command is answered.
 enum class Replies : uint8_t { kAlways, kNever };
 
-class Reader {
+/// No limit on what all of a file adds up to.
+ReaderLimits streaming_limits() {
+  ReaderLimits limits;
+  limits.requests_max = limits.arena_bytes_max = limits.register_bytes_max = UINT64_MAX;
+  return limits;
+}
+
+class Reader final : public EventReader {
  public:
-  Reader(const std::string& path, const DeviceDescription& device, const ReaderLimits& limits)
-      : limits_(limits), parser_(session_.arena, limits.payload_bytes_max) {
-    session_.origin = path;
-    session_.device = device;
+  /// Without `device` it is described by what the requests show.
+  Reader(std::unique_ptr<ByteSource> source, const DeviceDescription* device, const ReaderLimits& limits)
+      : limits_(limits),
+        described_(device != nullptr),
+        origin_(source->name()),
+        lines_(std::move(source), limits.line_bytes_max),
+        parser_(limits.payload_bytes_max) {
+    info_.source = "tinygpu-jsonl";
+    info_.clock = Clock::kMonotonic;
+    info_.devices.resize(1);
+    if (described_) {
+      device_ = *device;
+    } else {
+      device_.name = "device of a TinyGPU recording";
+      device_.vendor_id = device_.device_id = 0;
+      info_.notes.push_back(
+          "No description stands beside the recording: identity and BARs are what its requests show, and whether a BAR "
+          "is memory is assumed from its size.");
+    }
   }
 
-  Result<Session> run() {
-    auto source = LineSource::open(session_.origin, limits_.line_bytes_max);
-    if (!source) return tl::unexpected(source.error());
-    for (;;) {
+  const TraceInfo& info() const override { return info_; }
+  const ReadReport& report() const override { return report_; }
+
+  Result<bool> next(EventBatch* batch) override {
+    batch->clear();
+    batch->first_event = requests_;
+    batch_ = batch;
+    while (!ended_ && batch->events.size() < kBatchEvents && batch->arena.used_bytes() < kBatchPayloadBytes) {
       std::string_view line;
-      const auto more = source->next(&line);
+      const auto more = lines_.next(&line);
       if (!more) return tl::unexpected(more.error());
-      if (!*more) break;
-      if (!add(line)) {
-        // Damaged compression that still decodes is the better explanation.
-        if (auto damage = source->damage_further_on(kDamageSearchBytes)) return tl::unexpected(std::move(*damage));
-        const char* const cut = source->line_complete() ? "" : " (the file ends here without a newline: truncated?)";
-        return fail(ErrorName::kFileCorrupt,
-                    fmt::format("{}: line {}{} {}{}.", session_.origin, source->line_number(),
-                                problem_.rfind("field", 0) == 0 || problem_.rfind("unknown", 0) == 0 ? "," : "",
-                                problem_, cut));
+      if (!*more) {
+        end();
+        break;
       }
+      ++report_.records;
+      if (lines_.overlong()) {
+        return fail(ErrorName::kFileCorrupt, fmt::format("{}: line {} is longer than {} bytes, the longest allowed.",
+                                                         origin_, lines_.number(), limits_.line_bytes_max));
+      }
+      const bool cut = !lines_.complete() && lines_.source().damage().has_value();
+      if (!cut && add(line)) continue;
+      if (cut || damage_further_on()) {
+        end();  // the compression is damaged: this line is what is left
+        break;
+      }
+      const char* const hint = lines_.complete() ? "" : " (the file ends here without a newline: truncated?)";
+      return fail(
+          ErrorName::kFileCorrupt,
+          fmt::format("{}: line {}{} {}{}.", origin_, lines_.number(),
+                      problem_.rfind("field", 0) == 0 || problem_.rfind("unknown", 0) == 0 ? "," : "", problem_, hint));
     }
-    if (session_.requests == 0) {
-      return fail(ErrorName::kFileCorrupt, fmt::format("{}: has no request in it.", session_.origin));
+    if (ended_ && requests_ == 0) {
+      return fail(ErrorName::kFileCorrupt, report_.warnings.empty() ? fmt::format("{}: has no request in it.", origin_)
+                                                                    : report_.warnings.front());
     }
-    return std::move(session_);
+    info_.devices[0].description = device_;
+    return !batch->events.empty();
   }
 
  private:
@@ -59,6 +101,25 @@ class Reader {
     bool (Reader::*read)();
   };
   static const Command kCommands[];
+
+  void end() {
+    ended_ = true;
+    if (!lines_.source().damage()) return;
+    report_.truncated = true;
+    info_.lossy = true;
+    report_.warnings.push_back(lines_.source().damage()->sentence);
+  }
+  /// A line that made no sense may be the first sign of damage, since compression is only known to be sound at its
+  /// checksum.
+  bool damage_further_on() {
+    std::vector<std::byte> piece(kMiB);
+    for (uint64_t seen = 0; seen < kDamageSearchBytes && !lines_.source().damage();) {
+      const auto count = lines_.source().read(piece);
+      if (!count || *count == 0) break;
+      seen += *count;
+    }
+    return lines_.source().damage().has_value();
+  }
 
   bool wrong(std::string problem) {
     problem_ = std::move(problem);
@@ -71,11 +132,13 @@ class Reader {
   bool succeeded() const { return number(Field::kSt) == 0; }
 
   bool add(std::string_view line) {
-    if (!parser_.parse(line, &record_)) return wrong(parser_.problem());
-    if (session_.requests == limits_.requests_max) {
+    const uint64_t arena_before = batch_->arena.used_bytes();
+    if (!parser_.parse(line, batch_->arena, &record_)) return wrong(parser_.problem());
+    arena_bytes_ += batch_->arena.used_bytes() - arena_before;
+    if (requests_ == limits_.requests_max) {
       return wrong(fmt::format("is one too many: a session holds at most {} requests", limits_.requests_max));
     }
-    if (session_.arena.used_bytes() > limits_.arena_bytes_max) {
+    if (arena_bytes_ > limits_.arena_bytes_max) {
       return wrong(fmt::format("brings the payloads above {} bytes, the most allowed", limits_.arena_bytes_max));
     }
     for (const Field f : {Field::kT, Field::kCmd}) {
@@ -95,7 +158,7 @@ class Reader {
     event_ = Event{};
     event_.kind = command.kind;
     event_.time_ns = number(Field::kT);
-    event_.request = session_.requests;
+    event_.request = requests_;
     const bool replied = record_.has(Field::kSt);
     if (command.replies == Replies::kAlways && !replied) {
       return wrong(Field::kSt, fmt::format("is missing; {} is answered", command.name));
@@ -110,12 +173,12 @@ class Reader {
     if (replied) {
       // A failure carries its text, whatever the command (resp0 = length of the text).
       if (!succeeded() && !check_length(Field::kRet, record_.ret, Field::kR0)) return false;
-      event_.reply = static_cast<uint32_t>(session_.replies.size());
-      session_.replies.push_back(
-          {number(Field::kSt), number(Field::kR0), number(Field::kR1), number(Field::kDt), record_.ret});
+      batch_->add(event_,
+                  {number(Field::kSt), number(Field::kR0), number(Field::kR1), number(Field::kDt), record_.ret});
+    } else {
+      batch_->events.push_back(event_);
     }
-    session_.events.push_back(event_);
-    ++session_.requests;
+    ++requests_;
     return true;
   }
 
@@ -143,9 +206,10 @@ class Reader {
                                      : true;
   }
   bool check_bar() {
-    if (session_.device.has_bar(number(Field::kBar))) return true;
+    if (!described_ && number(Field::kBar) < device_.bars.size()) return true;
+    if (device_.has_bar(number(Field::kBar))) return true;
     return wrong(Field::kBar, fmt::format("is {}, which the device does not have; expected one of {}",
-                                          number(Field::kBar), session_.device.bar_list()));
+                                          number(Field::kBar), device_.bar_list()));
   }
   bool check_range(std::string_view what, uint64_t size) {
     if (event_.length == 0) return wrong(Field::kA1, "is 0; expected a length of at least 1");
@@ -177,7 +241,17 @@ class Reader {
   }
   bool read_map_bar() {
     event_.target = static_cast<uint32_t>(number(Field::kBar));
-    return check_no_data() && check_bar();
+    if (!check_no_data() || !check_bar()) return false;
+    if (described_ || !succeeded() || number(Field::kR1) == 0) return true;
+    BarDescription& bar = device_.bars[event_.target];
+    const uint64_t size = number(Field::kR1);
+    if (!is_power_of_two(size) || size < kBarBytesMin || size > kBarBytesMax) {
+      return wrong(Field::kR1, fmt::format("is {}; expected the size of a BAR, a power of two", size));
+    }
+    bar.size = size;
+    bar.kind = size > kRegisterBarBytesMax ? BarKind::kMemory : BarKind::kRegisters;
+    bar.is_64bit = bar.prefetchable = bar.kind == BarKind::kMemory && event_.target % 2 == 0;
+    return true;
   }
   bool read_resize_bar() {
     event_.target = static_cast<uint32_t>(number(Field::kBar));
@@ -197,7 +271,24 @@ class Reader {
     if ((is_write || succeeded()) && number(f) > value_max) {
       return wrong(f, fmt::format("is 0x{:x}; expected a value of {} bytes", number(f), event_.length));
     }
+    if (!described_ && !is_write && succeeded()) learn_identity();
     return check_no_data();
+  }
+  void learn_identity() {
+    ConfigImage& config = device_.config;
+    config.learn(event_.address, static_cast<unsigned>(event_.length), static_cast<uint32_t>(number(Field::kR0)));
+    if (config.known(0, 4)) {
+      device_.vendor_id = static_cast<uint16_t>(config.value(0, 2));
+      device_.device_id = static_cast<uint16_t>(config.value(2, 2));
+    }
+    if (config.known(8, 4)) {
+      device_.revision_id = config.at(8);
+      device_.class_code = config.value(8, 4) >> 8;
+    }
+    if (config.known(0x2c, 4)) {
+      device_.subsystem_vendor_id = static_cast<uint16_t>(config.value(0x2c, 2));
+      device_.subsystem_id = static_cast<uint16_t>(config.value(0x2e, 2));
+    }
   }
   bool read_config_read() { return read_config(false); }
   bool read_config_write() { return read_config(true); }
@@ -206,7 +297,10 @@ class Reader {
     event_.address = number(Field::kA0);
     event_.length = number(Field::kA1);
     if (!check_bar()) return false;
-    const BarDescription& bar = session_.device.bars[event_.target];
+    const BarDescription& bar = device_.bars[event_.target];
+    if (!described_ && bar.kind == BarKind::kAbsent) {
+      return wrong(Field::kBar, fmt::format("is {}, which no MAP_BAR before it showed", event_.target));
+    }
     if (!check_range(fmt::format("BAR{}", event_.target), bar.size)) return false;
     if (bar.kind == BarKind::kRegisters) {
       register_bytes_ += event_.length;
@@ -271,8 +365,16 @@ class Reader {
   bool read_plain() { return check_no_data(); }
 
   const ReaderLimits limits_;
-  Session session_;
+  const bool described_;
+  const std::string origin_;
+  Lines lines_;
+  TraceInfo info_;
+  ReadReport report_;
+  DeviceDescription device_;  // goes into info_ with each batch
   JsonlParser parser_;
+  EventBatch* batch_ = nullptr;  // being filled
+  uint64_t requests_ = 0, arena_bytes_ = 0;
+  bool ended_ = false;
   JsonlRecord record_;
   Event event_;
   std::map<uint64_t, uint64_t> handles_;  // bytes of each
@@ -300,7 +402,30 @@ const Reader::Command Reader::kCommands[] = {
 }  // namespace
 
 Result<Session> read_jsonl(const std::string& path, const DeviceDescription& device, const ReaderLimits& limits) {
-  return Reader(path, device, limits).run();
+  auto source = ByteSource::open(path);
+  if (!source) return tl::unexpected(source.error());
+  Reader reader(std::move(*source), &device, limits);
+  auto session = read_session(reader, path);
+  if (session && reader.report().truncated) {
+    return fail(ErrorName::kFileCorrupt, reader.report().warnings.front());
+  }
+  return session;
+}
+
+int detect_jsonl(std::string_view head) {
+  // The first member of a request is its time or its command.
+  const size_t brace = head.find_first_not_of(" \t\r\n");
+  if (brace == std::string_view::npos || head[brace] != '{') return 0;
+  const std::string_view line = head.substr(brace, head.find('\n', brace) - brace);
+  return line.find("\"cmd\"") != std::string_view::npos ? 90 : 10;
+}
+
+Result<std::unique_ptr<EventReader>> open_jsonl(std::unique_ptr<ByteSource> source, const ReadOptions& options) {
+  const bool asked = !options.device_description.empty();
+  auto device = read_device_description(asked ? options.device_description : device_description_path(source->name()));
+  const bool none = !device && device.error().name == ErrorName::kNotFound && !asked;
+  if (!device && !none) return tl::unexpected(device.error());
+  return std::make_unique<Reader>(std::move(source), none ? nullptr : &*device, streaming_limits());
 }
 
 }  // namespace dartboard::traces

@@ -45,7 +45,7 @@ std::string_view to_string(Field field) {
 struct JsonlParser::Impl {
   enum class Part : uint8_t { kFill, kLen };
 
-  Arena& arena;
+  Arena* arena = nullptr;
   const uint64_t payload_bytes_max;
   JsonlRecord* record = nullptr;
   std::string problem;
@@ -56,7 +56,7 @@ struct JsonlParser::Impl {
   bool have_fill = false, have_len = false;
   uint64_t fill = 0, len = 0;
 
-  Impl(Arena& a, uint64_t max) : arena(a), payload_bytes_max(max) {}
+  explicit Impl(uint64_t max) : payload_bytes_max(max) {}
 
   bool wrong(std::string sentence) {
     if (problem.empty()) problem = std::move(sentence);
@@ -148,7 +148,7 @@ struct JsonlParser::Impl {
     }
     const uint64_t count = text.size() / 2;
     if (count > payload_bytes_max) return too_long(count);
-    std::byte* const bytes = arena.allocate(count);
+    std::byte* const bytes = arena->allocate(count);
     for (uint64_t i = 0; i < count; ++i) {
       const uint8_t high = kHexDigit[static_cast<uint8_t>(text[2 * i])];
       const uint8_t low = kHexDigit[static_cast<uint8_t>(text[2 * i + 1])];
@@ -179,11 +179,11 @@ struct JsonlParser::Impl {
   }
 };
 
-JsonlParser::JsonlParser(Arena& arena, uint64_t payload_bytes_max)
-    : impl_(std::make_unique<Impl>(arena, payload_bytes_max)) {}
+JsonlParser::JsonlParser(uint64_t payload_bytes_max) : impl_(std::make_unique<Impl>(payload_bytes_max)) {}
 JsonlParser::~JsonlParser() = default;
 
-bool JsonlParser::parse(std::string_view line, JsonlRecord* record) {
+bool JsonlParser::parse(std::string_view line, Arena& arena, JsonlRecord* record) {
+  impl_->arena = &arena;
   record->present = 0;
   for (auto& number : record->numbers) number = 0;
   record->cmd.clear();

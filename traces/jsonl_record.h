@@ -30,15 +30,16 @@ struct JsonlRecord {
   uint64_t number(Field f) const { return numbers[static_cast<unsigned>(f)]; }
 };
 
-/// Parses lines into records; payload bytes go to the arena.
+/// Parses lines into records.
 class JsonlParser {
  public:
   /// `payload_bytes_max`: longest payload of one record, fills included.
-  JsonlParser(Arena& arena, uint64_t payload_bytes_max);
+  explicit JsonlParser(uint64_t payload_bytes_max);
   ~JsonlParser();
 
-  /// False: the line is not a record; problem() says what and what was expected ("field 'a1': ...").
-  bool parse(std::string_view line, JsonlRecord* record);
+  /// Payload bytes go to the arena. False: the line is not a record; problem() says what and what was expected
+  /// ("field 'a1': ...").
+  bool parse(std::string_view line, Arena& arena, JsonlRecord* record);
   const std::string& problem() const;
 
  private:

@@ -28,7 +28,12 @@ struct Session {
   const Reply* reply_of(const Event& event) const { return event.reply == kNoReply ? nullptr : &replies[event.reply]; }
 };
 
-/// The usual way in: reads the device description beside `path`, the session, and adds what the device did by itself
+class EventReader;
+
+/// All that is left of `reader`, of the trace's only device. kNotSupported: it has several.
+Result<Session> read_session(EventReader& reader, const std::string& origin);
+
+/// The usual way in: a trace of any format (traces/formats.h) that is not too long, with what the device did by itself
 /// (traces/inference.h). kFileUnreadable, kFileCorrupt with file, line and field.
 Result<Session> load_session(const std::string& path);
 

@@ -100,9 +100,9 @@ TEST_P(BadLine, IsRefusedWithOneClearSentence) {
 INSTANTIATE_TEST_SUITE_P(
     JsonlReader, BadLine,
     testing::Values(
-        Bad{"Empty", "", "is empty; expected a recorded session."},
+        Bad{"Empty", "", "is empty; expected a trace."},
         Bad{"NotATrace", "#!/bin/sh\n",
-            "is not a recorded session: its first byte is 0x23; expected zstd-compressed or plain lines of JSON."},
+            "line 1 is not JSON at column 1."},
         Bad{"NotJson", "{\"t\": 1,}\n", "line 1 is not JSON at column 9."},
         Bad{"SecondLineEmpty", std::string(kRead) + "\n\n", "line 2 is not JSON at column 1."},
         Bad{"SecondLineIsNumber", std::string(kRead) + "\n5\n", "line 2 is 5; expected a JSON object."},
@@ -291,7 +291,7 @@ TEST(JsonlReader, ALineThatMakesNoSenseInADamagedFileIsDamage) {
   packed.back() = static_cast<char>(packed.back() ^ 1);  // the checksum
   const auto session = read_jsonl(write_file("damaged.jsonl.zst", packed), small_device());
   ASSERT_FALSE(session);
-  EXPECT_THAT(session.error().sentence, HasSubstr("damaged.jsonl.zst: the compressed data is corrupt after line"));
+  EXPECT_THAT(session.error().sentence, HasSubstr("damaged.jsonl.zst: the zstd data is damaged"));
 }
 
 TEST(JsonlReader, LimitsAreKept) {

@@ -46,7 +46,8 @@ struct ChunkHead {
 };
 
 /// Fills `batch` from a decompressed chunk that lies in its arena: payloads point into `raw`. Counts events of kinds
-/// that this version does not know, and leaves them out. kFileCorrupt with what is wrong; nothing is read outside `raw`.
+/// that this version does not know, and leaves them out. kFileCorrupt with what is wrong; nothing is read outside
+/// `raw`.
 Result<void> decode_chunk(std::span<const std::byte> raw, const ChunkHead& head, EventBatch* batch,
                           uint64_t* unknown_events);
 

@@ -40,8 +40,9 @@ Coding coding_of(Column c) {
 
 void ChunkBuilder::add(const Event& event, const Reply* reply) {
   if (events() == 0) first_time_ns_ = last_time_ns_ = event.time_ns;
-  column(Column::kTag).push_back(static_cast<uint64_t>(event.kind) | static_cast<uint64_t>(event.source) << 5 |
-                                 (reply != nullptr ? 0x80u : 0u));
+  column(Column::kTag)
+      .push_back(static_cast<uint64_t>(event.kind) | static_cast<uint64_t>(event.source) << 5 |
+                 (reply != nullptr ? 0x80u : 0u));
   column(Column::kDevice).push_back(event.device);
   column(Column::kTarget).push_back(event.target);
   column(Column::kTime).push_back(zigzag(event.time_ns - last_time_ns_));
@@ -88,8 +89,8 @@ void ChunkBuilder::add_payload(const Payload& payload, uint64_t implied_length, 
 }
 
 Result<void> ChunkBuilder::finish(std::vector<std::byte>* out) {
-  const uint64_t upper_bound = kChunkPrefixBytes + kColumnCount * (kColumnHeadBytes + uint64_t{8} * events()) +
-                               payload_bytes();
+  const uint64_t upper_bound =
+      kChunkPrefixBytes + kColumnCount * (kColumnHeadBytes + uint64_t{8} * events()) + payload_bytes();
   if (upper_bound > kChunkBytesMax) {
     return fail(ErrorName::kOutOfRange, fmt::format("a chunk of {} bytes is too large for a .dbt; it holds at most {}",
                                                     upper_bound, kChunkBytesMax));

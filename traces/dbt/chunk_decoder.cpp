@@ -141,8 +141,8 @@ class Decoder {
     const uint32_t columns = u32(8);
     const uint64_t short_bytes = u32(12), long_bytes = u32(16);
     if (events_ != head_.events || events_ > kChunkEventsMax || replies_ > events_) {
-      return wrong(fmt::format("a chunk has {} events and {} replies; expected {} events", events_, replies_,
-                               head_.events));
+      return wrong(
+          fmt::format("a chunk has {} events and {} replies; expected {} events", events_, replies_, head_.events));
     }
     if (columns > 255 || raw_.size() < kChunkPrefixBytes + columns * kColumnHeadBytes) {
       return wrong(fmt::format("a chunk of {} bytes says it has {} columns", raw_.size(), columns));

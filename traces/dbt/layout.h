@@ -53,11 +53,11 @@ inline constexpr uint64_t kChunkPrefixBytes = 20;
 inline constexpr uint64_t kColumnHeadBytes = 8;
 
 enum class Column : uint8_t {
-  kTag,         ///< kind in bits 0-4, source in 5-6, bit 7: has a reply
+  kTag,  ///< kind in bits 0-4, source in 5-6, bit 7: has a reply
   kDevice,
   kTarget,
-  kTime,        ///< delta; the one before the first is the chunk block's
-  kAddress,     ///< delta from the event before, 0 before the first
+  kTime,     ///< delta; the one before the first is the chunk block's
+  kAddress,  ///< delta from the event before, 0 before the first
   kLength,
   kValue,
   kDataForm,    ///< a Form

@@ -122,8 +122,8 @@ std::string format_metadata(const TraceInfo& info) {
   root["notes"] = info.notes;
   Json& devices = root["devices"] = Json::array();
   for (const TraceDevice& device : info.devices) {
-    devices.push_back({{"address", device.address},
-                       {"description", Json::parse(format_device_description(device.description))}});
+    devices.push_back(
+        {{"address", device.address}, {"description", Json::parse(format_device_description(device.description))}});
   }
   return root.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

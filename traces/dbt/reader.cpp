@@ -211,8 +211,8 @@ bool DbtReader::stop(std::string what) {
   at_end_ = true;
   report_.truncated = true;
   info_.lossy = true;
-  std::string warning = fmt::format("{}; {} events in {} whole chunks before it were read.", what, events_,
-                                    chunks_read_);
+  std::string warning =
+      fmt::format("{}; {} events in {} whole chunks before it were read.", what, events_, chunks_read_);
   if (source_->damage()) warning += ' ' + source_->damage()->sentence;
   report_.warnings.push_back(std::move(warning));
   return false;
@@ -239,7 +239,8 @@ Result<bool> DbtReader::next(EventBatch* batch) {
         at_end_ = true;
         std::string problem;
         if (!take_footer(*block, &problem)) {
-          report_.warnings.push_back(fmt::format("{}: {}; all {} events were read.", source_->name(), problem, events_));
+          report_.warnings.push_back(
+              fmt::format("{}: {}; all {} events were read.", source_->name(), problem, events_));
         } else if (totals_->events != events_) {
           report_.truncated = true;
           report_.warnings.push_back(fmt::format("{}: {} events were read; the footer says there are {}.",
@@ -293,9 +294,10 @@ Result<bool> DbtReader::read_chunk(const Block& block, EventBatch* batch) {
     return damaged(decoded.error().sentence);
   }
   if (unknown != 0 && unknown_events_ == 0) {
-    report_.warnings.push_back(fmt::format("{}: has kinds of events of version {}.{} that this dartboard does not know; "
-                                           "they are left out.",
-                                           source_->name(), dbt::kMajor, minor_));
+    report_.warnings.push_back(
+        fmt::format("{}: has kinds of events of version {}.{} that this dartboard does not know; "
+                    "they are left out.",
+                    source_->name(), dbt::kMajor, minor_));
   }
   unknown_events_ += unknown;
   report_.unknown += unknown;

@@ -39,9 +39,9 @@ Result<std::unique_ptr<DbtWriter>> DbtWriter::create(const std::string& path, co
                                                      const WriteOptions& options) {
   std::FILE* const file = std::fopen(path.c_str(), "wb");
   if (file == nullptr) {
-    return fail(ErrorName::kFileUnreadable,
-                fmt::format("{}: cannot be created: {}; choose another place for the trace.", path,
-                            std::strerror(errno)));
+    return fail(
+        ErrorName::kFileUnreadable,
+        fmt::format("{}: cannot be created: {}; choose another place for the trace.", path, std::strerror(errno)));
   }
   std::unique_ptr<DbtWriter> writer(new DbtWriter(path, file, options));
   TraceInfo said = info;

@@ -1,0 +1,83 @@
+// traces/formats.cpp - the table of formats.
+#include "traces/formats.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "traces/dbt/reader.h"
+#include "traces/jsonl_reader.h"
+
+namespace dartboard::traces {
+
+namespace {
+
+constexpr Format kFormats[] = {
+    {"dbt", "Dartboard's own: everything, compact, seekable (docs/dbt.md)", ".dbt", detect_dbt, open_dbt, create_dbt},
+    {"jsonl", "requests of the TinyGPU remote protocol, one JSON object a line", ".jsonl", detect_jsonl, open_jsonl,
+     nullptr},
+};
+
+constexpr size_t kDetectBytes = 64 * 1024;
+
+std::string names(bool (*wanted)(const Format&)) {
+  std::string out;
+  for (const Format& format : kFormats) {
+    if (wanted(format)) out += (out.empty() ? "" : ", ") + std::string(format.name);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::span<const Format> formats() {
+  return kFormats;
+}
+
+const Format* find_format(std::string_view name) {
+  const auto* const found = std::find_if(std::begin(kFormats), std::end(kFormats),
+                                         [name](const Format& format) { return format.name == name; });
+  return found == std::end(kFormats) ? nullptr : found;
+}
+
+const Format* format_of_path(std::string_view path) {
+  const Format* best = nullptr;
+  for (const Format& format : kFormats) {
+    if (format.suffix.empty() || !path.ends_with(format.suffix)) continue;
+    if (best == nullptr || format.suffix.size() > best->suffix.size()) best = &format;
+  }
+  return best;
+}
+
+Result<std::unique_ptr<EventReader>> open_trace(const std::string& path, std::string_view format,
+                                                const ReadOptions& options) {
+  auto source = ByteSource::open(path);
+  if (!source) return tl::unexpected(source.error());
+  const Format* chosen = nullptr;
+  if (!format.empty()) {
+    chosen = find_format(format);
+    if (chosen == nullptr || chosen->open == nullptr) {
+      return fail(ErrorName::kBadArgument,
+                  fmt::format("'{:.40}' is no format that can be read; expected one of {}", format,
+                              names([](const Format& f) { return f.open != nullptr; })));
+    }
+  } else {
+    const auto head = (*source)->peek(kDetectBytes);
+    if (!head) return tl::unexpected(head.error());
+    int best = 0;
+    for (const Format& candidate : kFormats) {
+      const int certainty = candidate.detect == nullptr ? 0 : candidate.detect(*head);
+      if (certainty <= best) continue;
+      best = certainty;
+      chosen = &candidate;
+    }
+    if (chosen == nullptr) {
+      return fail(ErrorName::kFileCorrupt,
+                  fmt::format("{}: looks like no trace that dartboard reads ({}); if it is one, name it with --from.",
+                              path, names([](const Format& f) { return f.open != nullptr; })));
+    }
+  }
+  return chosen->open(std::move(*source), options);
+}
+
+}  // namespace dartboard::traces
