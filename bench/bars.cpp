@@ -63,6 +63,12 @@ int BarReporter::print(const std::vector<Bar>& bars) const {
         measured = fmt::format("{:.0f}/s", value);
         wanted = fmt::format("at least {:.0f}/s", bar.bar);
         break;
+      case Figure::kItemRatioAtLeast:
+        value = subject->second.items_per_second / baseline->second.items_per_second;
+        met = value >= bar.bar;
+        measured = fmt::format("{:.2f}x", value);
+        wanted = fmt::format("at least {}x", bar.bar);
+        break;
       case Figure::kEntriesAtMost:
         value = subject->second.entries;
         met = value <= bar.bar;

@@ -17,6 +17,7 @@ enum class Figure {
   kSpeedRatioAtLeast,   ///< time(baseline) / time(subject) >= bar
   kTwoThreadsAtLeast,   ///< the same by 2 * time(baseline) / time(subject): both are CPU time of a thread
   kItemsPerSecondAtLeast,
+  kItemRatioAtLeast,    ///< items/s(subject) / items/s(baseline) >= bar: for what runs in processes of its own
   kEntriesAtMost,       ///< the benchmark's counter "entries": a figure that does not depend on the machine
 };
 

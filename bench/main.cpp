@@ -60,6 +60,11 @@ int main(int argc, char** argv) {
       {"dirty query of 1 GiB, pages here and there / memcpy of the bitmap", "dirty_query_some", "memcpy_of_bitmap",
        Figure::kTimeRatioAtMost, 4},
       {"AMD session replay, parsing apart, requests", "replay_amd_session/manual_time", "", Figure::kItemsPerSecondAtLeast, 300'000},
+      {"trace, read .dbt, events", "trace_read_dbt/manual_time", "", Figure::kItemsPerSecondAtLeast, 10'000'000},
+      {"trace, read .dbt / zstd -dc of the same file, speed", "trace_read_dbt/manual_time", "zstd_dc_dbt/manual_time",
+       Figure::kItemRatioAtLeast, 0.5},
+      {"trace, .dbt / .jsonl.zst of the same events without payloads, bytes in 1,000", "trace_size_dbt/iterations:1/manual_time",
+       "", Figure::kEntriesAtMost, 250},
   };
   return reporter.print(bars) == 0 ? 0 : 1;
 }
