@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "traces/dbt/reader.h"
+#include "traces/import/qemu_log.h"
 #include "traces/jsonl_reader.h"
 
 namespace dartboard::traces {
@@ -16,6 +17,7 @@ constexpr Format kFormats[] = {
     {"dbt", "Dartboard's own: everything, compact, seekable (docs/dbt.md)", ".dbt", detect_dbt, open_dbt, create_dbt},
     {"jsonl", "requests of the TinyGPU remote protocol, one JSON object a line", ".jsonl", detect_jsonl, open_jsonl,
      nullptr},
+    {"qemu-log", "QEMU's text log of -trace 'vfio_*', 'pci_cfg_*' and others", "", detect_qemu_log, open_qemu_log, nullptr},
 };
 
 constexpr size_t kDetectBytes = 64 * 1024;
