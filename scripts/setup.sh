@@ -9,7 +9,7 @@ dartboard_debian_packages=(
   libfmt-dev libexpected-dev libcli11-dev nlohmann-json3-dev
   libfdt-dev device-tree-compiler                          # profiles
   libblocksruntime-dev                                     # DriverKit sources use blocks
-  libzstd-dev libxxhash-dev                                # traces, trace hash
+  libzstd-dev libxxhash-dev zstd                           # traces, trace hash; the program checks them in tests
   zlib1g-dev liblzma-dev                                   # traces that others compressed (gzip, xz)
   liblua5.4-dev                                            # scripted endpoints
   verilator                                                # the RTL endpoint
