@@ -42,18 +42,30 @@ struct Lines::Impl {
     return !at_end;
   }
 
-  /// Everything up to and with the next newline goes; false when there is none.
-  Result<bool> skip_rest() {
+  /// The first `kept` bytes from `begin` are a line; the rest of it goes, with its newline. Sets `complete`.
+  Result<void> take_overlong(size_t kept, std::string_view* line) {
+    size_t next = 0;  // what follows the line
     for (;;) {
-      if (const void* newline = std::memchr(buffer.data() + begin, '\n', end - begin)) {
-        begin = static_cast<size_t>(static_cast<const char*>(newline) - buffer.data()) + 1;
-        return true;
+      const size_t rest = begin + kept;
+      if (const void* newline = std::memchr(buffer.data() + rest, '\n', end - rest)) {
+        next = static_cast<size_t>(static_cast<const char*>(newline) - buffer.data()) + 1;
+        complete = true;
+        break;
       }
-      end = begin;
+      end = rest;
       const auto more = fill();
-      if (!more) return more;
-      if (!*more) return false;
+      if (!more) return tl::unexpected(more.error());
+      if (!*more) {
+        next = end;
+        complete = false;
+        break;
+      }
     }
+    *line = std::string_view(buffer.data() + begin, kept);
+    begin = next;
+    overlong = true;
+    ++number;
+    return {};
   }
 };
 
@@ -66,11 +78,7 @@ Lines::Lines(Lines&&) noexcept = default;
 
 Result<bool> Lines::next(std::string_view* line) {
   Impl& s = *impl_;
-  if (s.overlong) {  // the rest of the last one
-    const auto found = s.skip_rest();
-    if (!found) return found;
-    s.overlong = false;
-  }
+  s.overlong = false;
   size_t searched = 0;  // bytes from `begin` without a newline
   for (;;) {
     char* const from = s.buffer.data() + s.begin;
@@ -89,11 +97,7 @@ Result<bool> Lines::next(std::string_view* line) {
     }
     // One more than the limit may be the CR of a line that is just within it.
     if (newline != nullptr || size > s.line_bytes_max + 1) {
-      *line = std::string_view(from, s.line_bytes_max);
-      s.begin += s.line_bytes_max;
-      s.overlong = true;
-      s.complete = true;
-      ++s.number;
+      if (auto taken = s.take_overlong(s.line_bytes_max, line); !taken) return tl::unexpected(taken.error());
       return true;
     }
     searched = size;
@@ -101,9 +105,11 @@ Result<bool> Lines::next(std::string_view* line) {
     if (!more) return more;
     if (!*more) {
       if (s.begin == s.end) return false;
-      const size_t left = s.end - s.begin;
-      s.overlong = left > s.line_bytes_max;
-      *line = std::string_view(s.buffer.data() + s.begin, std::min<uint64_t>(left, s.line_bytes_max));
+      if (size > s.line_bytes_max) {
+        if (auto taken = s.take_overlong(s.line_bytes_max, line); !taken) return tl::unexpected(taken.error());
+        return true;
+      }
+      *line = std::string_view(s.buffer.data() + s.begin, size);
       s.begin = s.end;
       s.complete = false;
       ++s.number;
