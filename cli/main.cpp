@@ -1,6 +1,7 @@
 // cli/main.cpp - the program `dartboard`: arguments to commands.
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <new>
 
 #include <fmt/format.h>
@@ -8,6 +9,7 @@
 
 #include "cli/commands.h"
 #include "cli/endpoints.h"
+#include "cli/trace_commands.h"
 
 // SystemC's library has a main of its own that calls this; ours is used, and this is never called.
 extern "C" int sc_main(int, char**) {
@@ -229,14 +231,20 @@ int parse_and_run(int argc, char** argv) {
       "figures. Exit code 1 if a byte was lost. See docs/dma.md.\n\n" +
       std::string(kExitCodeHelp));
 
+  std::function<ExitCode()> trace_command;
+  add_trace_commands(app, &trace_command);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // help or version: printed
     const auto unknown = app.remaining();
     const bool no_command = app.get_subcommands().empty() && !unknown.empty() && unknown.front().front() != '-';
-    const auto given = app.get_subcommands();
-    const std::string help = given.empty() ? "" : " " + given.front()->get_name();
+    std::string help;
+    for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+      at = at->get_subcommands().front();
+      help += " " + at->get_name();
+    }
     fmt::print(stderr, "dartboard: {}; 'dartboard{} --help' shows what there is.\n",
                no_command ? fmt::format("unknown command '{:.40}'", unknown.front()) : e.what(), help);
     return static_cast<int>(ExitCode::kBadInput);
@@ -265,6 +273,7 @@ int parse_and_run(int argc, char** argv) {
   if (fdt_command->parsed()) code = run_fdt(fdt);
   if (compare_command->parsed()) code = run_compare(compare);
   if (conformance_command->parsed()) code = run_conformance(conformance);
+  if (trace_command) code = trace_command();
   return static_cast<int>(code);
 }
 

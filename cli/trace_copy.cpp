@@ -1,0 +1,92 @@
+// cli/trace_copy.cpp - see trace_copy.h.
+#include "cli/trace_copy.h"
+
+#include <filesystem>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "traces/tools/access.h"
+
+namespace dartboard::cli {
+
+namespace fs = std::filesystem;
+
+Result<const traces::Format*> output_format(const std::string& path, const std::string& named,
+                                            const std::string& fallback) {
+  const traces::Format* format =
+      named.empty() ? traces::format_of_path(path) : traces::find_format(named);
+  if (named.empty() && (format == nullptr || format->create == nullptr) && !fallback.empty()) {
+    format = traces::find_format(fallback);
+  }
+  if (format != nullptr && format->create != nullptr) return format;
+  std::string list;
+  for (const traces::Format& each : traces::formats()) {
+    if (each.create == nullptr) continue;
+    list += (list.empty() ? "" : ", ") + std::string(each.name);
+    if (!each.suffix.empty()) list += fmt::format(" ({})", each.suffix);
+  }
+  if (!named.empty() && format == nullptr) {
+    return fail(ErrorName::kBadArgument,
+                fmt::format("--to '{}': there is no such format; expected one of {}", traces::printable(named, 40), list));
+  }
+  if (format != nullptr) {
+    return fail(ErrorName::kNotSupported,
+                fmt::format("the format {} can be read but not written; expected one of {}", format->name, list));
+  }
+  return fail(ErrorName::kBadArgument,
+              fmt::format("{}: its suffix names no format; give --to, one of {}", path, list));
+}
+
+Result<void> not_the_same_file(const std::string& in, const std::string& out) {
+  std::error_code ignored;
+  if (!fs::equivalent(in, out, ignored)) return {};
+  return fail(ErrorName::kBadArgument, fmt::format("{}: is the trace that is read; write to another file", out));
+}
+
+Result<Copied> copy_trace(traces::EventReader& reader, const std::string& path, const traces::Format& format,
+                          const traces::WriteOptions& options, const std::function<void(traces::TraceInfo*)>& adjust,
+                          const std::function<void(uint64_t)>& progress) {
+  // The first events are read before the file is made: a trace that cannot be read makes none.
+  traces::EventBatch batch;
+  auto more = reader.next(&batch);
+  if (!more) return tl::unexpected(more.error());
+  const auto info = [&] {
+    traces::TraceInfo adjusted = reader.info();
+    adjust(&adjusted);
+    return adjusted;
+  };
+  auto writer = format.create(path, info(), options);
+  if (!writer) return tl::unexpected(writer.error());
+  Copied copied;
+  const auto failed = [&](const Error& error) {
+    writer->reset();
+    std::error_code ignored;
+    if (fs::is_regular_file(path, ignored)) fs::remove(path, ignored);
+    return tl::unexpected(error);
+  };
+  while (*more) {
+    if (auto written = (*writer)->write(batch); !written) return failed(written.error());
+    copied.events += batch.events.size();
+    progress(copied.events);
+    more = reader.next(&batch);
+    if (!more) return failed(more.error());
+  }
+  if (auto finished = (*writer)->finish(info()); !finished) return failed(finished.error());
+  writer->reset();
+  std::error_code ignored;
+  const auto bytes = fs::file_size(path, ignored);
+  copied.bytes = ignored ? 0 : bytes;
+  return copied;
+}
+
+Result<traces::PayloadPolicy> parse_payloads(const std::string& text) {
+  using traces::PayloadPolicy;
+  for (const PayloadPolicy policy : {PayloadPolicy::kFull, PayloadPolicy::kHash, PayloadPolicy::kNone}) {
+    if (traces::to_string(policy) == text) return policy;
+  }
+  return fail(ErrorName::kBadArgument,
+              fmt::format("--payload '{}': expected full, hash or none", traces::printable(text, 40)));
+}
+
+}  // namespace dartboard::cli

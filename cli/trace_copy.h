@@ -1,0 +1,33 @@
+// cli/trace_copy.h - a reader's events into a file: what `trace cut` and `trace convert` share.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/error.h"
+#include "traces/event_stream.h"
+#include "traces/formats.h"
+
+namespace dartboard::cli {
+
+/// The format for writing `path`: the one named, or by suffix, or `fallback` (empty: an error that lists them).
+Result<const traces::Format*> output_format(const std::string& path, const std::string& named,
+                                            const std::string& fallback);
+
+/// kBadArgument if `out` is the file `in`.
+Result<void> not_the_same_file(const std::string& in, const std::string& out);
+
+struct Copied {
+  uint64_t events = 0;
+  uint64_t bytes = 0;  ///< of the new file
+};
+
+/// Everything that `reader` gives, to `path`. `adjust` changes what the new trace says about itself; it is called
+/// before the first event and at the end. A file that could not be finished is removed.
+Result<Copied> copy_trace(traces::EventReader& reader, const std::string& path, const traces::Format& format,
+                          const traces::WriteOptions& options, const std::function<void(traces::TraceInfo*)>& adjust,
+                          const std::function<void(uint64_t)>& progress);
+
+Result<traces::PayloadPolicy> parse_payloads(const std::string& text);
+
+}  // namespace dartboard::cli
