@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include <DriverKit/IODispatchQueue.h>
 
@@ -15,6 +16,8 @@ struct WorkItem {
   WorkItem* next = nullptr;
   virtual void run() = 0;
   virtual void drop() = 0;
+  /// The dext dispatched it itself: it runs on a stack of its own, so that it can wait in the kernel (fiber.h).
+  virtual bool may_wait() const { return false; }
 
  protected:
   ~WorkItem() = default;
@@ -27,6 +30,9 @@ struct Sleeper {
   Sleeper* next = nullptr;
 };
 
+/// A work item in the middle of its run: fiber.h.
+struct Running;
+
 }  // namespace dartboard::driverkit
 
 struct IODispatchQueue_IVars {
@@ -35,6 +41,7 @@ struct IODispatchQueue_IVars {
   dartboard::driverkit::WorkItem* first = nullptr;
   dartboard::driverkit::WorkItem* last = nullptr;
   dartboard::driverkit::Sleeper* sleepers = nullptr;
+  dartboard::driverkit::Running* waiting = nullptr;  ///< its item, if that waits in the kernel; the queue is held
   uint64_t options = 0;
   bool cancelled = false;
 };
@@ -72,6 +79,12 @@ class OnQueueScope {
   IODispatchQueue* previous_;
   bool entered_ = false;
 };
+
+/// The call that is running waits in the kernel, and its queues with it, until somebody calls the function that `arm` is
+/// handed (from anywhere, once or more often; not before arm returns). Work that a dext dispatched leaves its stack. A
+/// synchronous call and a message keep their caller's, so meanwhile the rest of the machine runs and time goes by; false
+/// if nothing is left that could end the wait (counted as a deadlock: a Mac would hang), or the machine panicked.
+bool wait_in_kernel(const char* what, const std::function<void(std::function<void()> wake)>& arm);
 
 /// The simulated time moves by `ns` while whoever is not blocked by the caller runs.
 void sleep_ns(uint64_t ns);
