@@ -13,7 +13,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
-#include <vector>
 
 #if __has_feature(address_sanitizer)
 #include <sanitizer/asan_interface.h>
@@ -31,12 +30,8 @@ constexpr size_t kStackBytes = 512 * 1024;
 constexpr size_t kGuardBytes = 64 * 1024;
 
 Fiber* g_current = nullptr;
+Fiber* g_idle = nullptr;  // used last, first
 size_t g_in_use = 0;
-
-std::vector<Fiber*>& idle_fibers() {
-  static std::vector<Fiber*> list;
-  return list;
-}
 
 }  // namespace
 
@@ -52,10 +47,8 @@ Fiber::Fiber() {
 
 Fiber* Fiber::take() {
   ++g_in_use;
-  if (idle_fibers().empty()) return new Fiber();
-  Fiber* const fiber = idle_fibers().back();
-  idle_fibers().pop_back();
-  return fiber;
+  if (g_idle == nullptr) return new Fiber();
+  return std::exchange(g_idle, g_idle->next_idle_);
 }
 
 void Fiber::recycle(Fiber* fiber) {
@@ -68,7 +61,7 @@ void Fiber::recycle(Fiber* fiber) {
   __asan_unpoison_memory_region(fiber->stack_, kStackBytes);  // frames that were forgotten
 #endif
   fiber->fake_stack_ = nullptr;
-  idle_fibers().push_back(fiber);
+  fiber->next_idle_ = std::exchange(g_idle, fiber);
 }
 
 size_t Fiber::in_use() {

@@ -46,6 +46,7 @@ class Fiber {
   Entry entry_ = nullptr;
   void* argument_ = nullptr;
   Fiber* outer_ = nullptr;
+  Fiber* next_idle_ = nullptr;
   bool finished_ = false;
   // What the sanitizers need to follow; unused without them.
   void* tsan_own_ = nullptr;

@@ -93,7 +93,7 @@ void Kernel::boot(const sim::Profile& profile) {
     RootContext& root = *k.roots[i];
     root.profile = &k.profile.ports[i];
     root.dart_error_posted = false;
-    root.dart_errors_acknowledged = 0;
+    root.dart_errors_acknowledged = root.dart_events = 0;
     bring_up_root(*this, root, *k.platform);
   }
   for (unsigned i = 0; i < k.ports; ++i) device_arrived(i);
@@ -254,6 +254,7 @@ void Kernel::acknowledge_dart_error(unsigned root_index) {
   const DartEvent event{report.error, report.address, Sid(static_cast<uint8_t>(model::get_field(sid, report.error))),
                         root.dart_error_is_write};
   if (!root.nub->dart_events().add(event)) return;
+  ++root.dart_events;
   k.hash.add(k.timeline.now().value, sim::TraceKind::kDartEvent, static_cast<uint8_t>(root_index), event.error,
              event.address);
 }
@@ -316,7 +317,8 @@ void Kernel::inspect(InspectNode& node) {
     if (root.nub) root.nub->inspect(at.child("device", root.nub->name()));
     root.mapper.inspect(at.child("mapper"));
     root.dart.inspect(at.child("dart-driver"));
-    at.child("dart-errors", fmt::format("{}", root.dart_errors_acknowledged), "read and acknowledged; the host lives");
+    at.child("dart-errors", fmt::format("{}", root.dart_errors_acknowledged),
+             fmt::format("acknowledged; {} told to the driver", root.dart_events));
     root.vectors.inspect(at.child("interrupt-vectors"));
     at.child("descriptors-leaked", fmt::format("{}", root.descriptors_leaked), "by poisoned DMA commands");
   }

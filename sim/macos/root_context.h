@@ -57,6 +57,7 @@ struct RootContext {
   bool dart_error_posted = false;
   bool dart_error_is_write = false;  ///< of the first one
   uint64_t dart_errors_acknowledged = 0;
+  uint64_t dart_events = 0;  ///< of those, told to whoever has the device open
 
   // Leaks of the real kernel that the simulation only counts.
   uint64_t descriptors_leaked = 0;
