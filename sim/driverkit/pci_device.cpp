@@ -54,16 +54,14 @@ void write_memory(const IOPCIDevice_IVars& iv, uint8_t index, uint64_t offset, T
 
 /// The data is in the nub's property. Any value of the key will do, and whoever has the device open.
 kern_return_t wait_for_dart_error(const IOPCIDevice_IVars& iv) {
-  const dartboard::macos::Ref<PciNub> nub(iv.nub);  // iv may be gone when the wait ends
+  PciNub* const nub = iv.nub;  // iv may be gone when the wait ends
   if (nub->kernel().panicked()) return kIOReturnNotResponding;
   if (!nub->is_open()) return kIOReturnNotOpen;
-  if (!nub->dart_events().pending()) {
-    const bool woken = wait_in_kernel("IOPCIDevice::SetProperties(pci-get-dart-error)",
-                                      [&nub](auto wake) { nub->dart_events().wait(std::move(wake)); });
-    if (nub->kernel().panicked()) return kIOReturnNotResponding;
-    if (!woken) return kIOReturnCannotLock;
-  }
-  return to_kern(nub->dart_events().result());
+  if (nub->dart_events().pending()) return kIOReturnSuccess;
+  return wait_in_kernel(
+      "IOPCIDevice::SetProperties(pci-get-dart-error)", dartboard::macos::Ref<dartboard::macos::KernelObject>(nub),
+      [nub](std::function<void()> wake) { nub->dart_events().wait(std::move(wake)); },
+      [nub] { return to_kern(nub->dart_events().result()); });
 }
 
 uint64_t session_of(IOService* client) {

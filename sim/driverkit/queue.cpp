@@ -81,9 +81,10 @@ struct Running {
   Fiber* fiber;
   IODispatchQueue* queue;  // that it came from
   WorkItem* item;
-  IODispatchQueue* innermost;          // process.current_queue while it waits
-  unsigned depth = 0;                  // of the executor when it was entered: deeper is somebody else's item
-  std::shared_ptr<Running*> wakeable;  // what whoever wakes it holds; null inside: woken, or forgotten
+  IODispatchQueue* innermost;                    // process.current_queue while it waits
+  unsigned depth = 0;                            // of the executor when it was entered: deeper is somebody else's item
+  std::shared_ptr<Running*> wakeable = nullptr;  // what whoever wakes it holds; null inside: woken, or forgotten
+  macos::Ref<macos::KernelObject> keep = nullptr;
 };
 
 namespace {
@@ -114,6 +115,17 @@ void go_on(IODispatchQueue* queue) {
   if (Running* const waiting = std::exchange(queue->ivars->waiting, nullptr)) run_on_fiber(waiting, false);
 }
 
+/// Ends a wait. Several may hold one.
+struct Waker {
+  std::shared_ptr<Running*> wakeable;
+  void operator()() const {
+    Running* const waiting = std::exchange(*wakeable, nullptr);
+    if (waiting == nullptr) return;
+    IODispatchQueue* const queue = waiting->queue;
+    queue->ivars->work.go_on([queue] { go_on(queue); });
+  }
+};
+
 /// The process is gone: an item that waits is forgotten in the middle.
 void forget_waiting(IODispatchQueue_IVars* iv) {
   Running* const waiting = std::exchange(iv->waiting, nullptr);
@@ -131,7 +143,7 @@ void run_first(IODispatchQueue* queue) {
   iv->first = item->next;
   if (iv->first == nullptr) iv->last = nullptr;
   if (item->may_wait()) {
-    run_on_fiber(new Running{Fiber::take(), queue, item, queue, 0, nullptr}, true);
+    run_on_fiber(new Running{Fiber::take(), queue, item, queue}, true);
     return;
   }
   IODispatchQueue* const previous = std::exchange(process.current_queue, queue);
@@ -184,28 +196,28 @@ void sleep_ns(uint64_t ns) {
   }
 }
 
-bool wait_in_kernel(const char* what, const std::function<void(std::function<void()> wake)>& arm) {
+kern_return_t wait_in_kernel(const char* what, macos::Ref<macos::KernelObject> keep,
+                             const std::function<void(std::function<void()> wake)>& arm,
+                             const std::function<kern_return_t()>& answer) {
   macos::Kernel* const kernel = macos::Kernel::current();
-  if (kernel == nullptr) return false;
+  if (kernel == nullptr) return kIOReturnNotReady;
   if (g_running != nullptr && g_running->depth == kernel->executor().depth()) {
     Running* const self = g_running;
+    self->keep = std::move(keep);
     self->wakeable = std::make_shared<Running*>(self);
-    arm([wakeable = self->wakeable] {
-      Running* const waiting = std::exchange(*wakeable, nullptr);
-      if (waiting == nullptr) return;
-      IODispatchQueue* const queue = waiting->queue;
-      queue->ivars->work.go_on([queue] { go_on(queue); });
-    });
+    arm(Waker{self->wakeable});
     self->queue->ivars->waiting = self;
     self->innermost = process.current_queue;
     self->fiber->suspend();
-    return true;
+    const kern_return_t result = answer();
+    self->keep.reset();
+    return result;
   }
   const auto woken = std::make_shared<bool>(false);
   arm([woken] { *woken = true; });
   const uint64_t end_ns = kernel->timeline().now().value + kHeldWaitNsMax;
   while (!*woken) {
-    if (kernel->panicked()) return false;
+    if (kernel->panicked()) return kIOReturnNotResponding;
     if (kernel->executor().runnable()) {
       if (kernel->executor().run_until_idle()) continue;
     } else if (kernel->timeline().next_timer_in_ns() != UINT64_MAX && kernel->timeline().now().value < end_ns) {
@@ -215,9 +227,9 @@ bool wait_in_kernel(const char* what, const std::function<void(std::function<voi
     ++process.stats.deadlocks;
     report(LogLevel::kError, "%s: nothing can end this wait while its caller is kept waiting; a Mac would hang here",
            what);
-    return false;
+    return kIOReturnCannotLock;
   }
-  return true;
+  return answer();
 }
 
 kern_return_t deadlock(const char* what, IODispatchQueue* queue) {

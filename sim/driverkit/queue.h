@@ -8,6 +8,7 @@
 
 #include "sim/driverkit/internal.h"
 #include "sim/macos/executor.h"
+#include "sim/macos/object.h"
 
 namespace dartboard::driverkit {
 
@@ -81,10 +82,14 @@ class OnQueueScope {
 };
 
 /// The call that is running waits in the kernel, and its queues with it, until somebody calls the function that `arm` is
-/// handed (from anywhere, once or more often; not before arm returns). Work that a dext dispatched leaves its stack. A
-/// synchronous call and a message keep their caller's, so meanwhile the rest of the machine runs and time goes by; false
-/// if nothing is left that could end the wait (counted as a deadlock: a Mac would hang), or the machine panicked.
-bool wait_in_kernel(const char* what, const std::function<void(std::function<void()> wake)>& arm);
+/// handed (from anywhere, once or more often; not before arm returns). Then it returns what `answer` says.
+/// Work that a dext dispatched leaves its stack. A synchronous call and a message keep their caller's, so meanwhile the
+/// rest of the machine runs and time goes by; kIOReturnCannotLock if nothing is left that could end the wait (counted as
+/// a deadlock: a Mac would hang), kIOReturnNotResponding if the machine panicked.
+/// `keep` lives until the answer is given. Nothing else on the way may own anything: a stack can be forgotten.
+kern_return_t wait_in_kernel(const char* what, macos::Ref<macos::KernelObject> keep,
+                             const std::function<void(std::function<void()> wake)>& arm,
+                             const std::function<kern_return_t()>& answer);
 
 /// The simulated time moves by `ns` while whoever is not blocked by the caller runs.
 void sleep_ns(uint64_t ns);

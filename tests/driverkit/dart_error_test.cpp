@@ -258,6 +258,7 @@ TEST_F(DartErrorTest, WhatEndsAWaitThatSeesNoFault) {
     SCOPED_TRACE(row.what);
     results_.clear();
     boot_with_policy(row.policy);
+    const macos::Ref<macos::PciNub> kept(&nub());
     open_device();
     watch();
     run();
@@ -269,6 +270,7 @@ TEST_F(DartErrorTest, WhatEndsAWaitThatSeesNoFault) {
     reset_stats();  // a queue that waits when its process ends is an object left behind
     EXPECT_EQ(Fiber::in_use(), 0u);
     EXPECT_EQ(live_objects(), 0u);
+    EXPECT_EQ(kept->references(), 1u) << "a forgotten stack owns nothing of the kernel's";
   }
 }
 
