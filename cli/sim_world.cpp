@@ -8,6 +8,7 @@
 #include "cli/world.h"
 #include "model/endpoint/test.h"
 #include "sim/machine.h"
+#include "sim/macos/root_context.h"
 
 namespace dartboard::cli {
 
@@ -166,6 +167,7 @@ class SimWorld final : public World {
       out.dart_walks += dart.walks;
       out.tlb_hits += dart.tlb_hits;
       out.faults += dart.faults;
+      out.dart_events += machine_.kernel().root(i).dart_events;
       const macos::MapperStats& mapper = machine_.kernel().mapper(i).stats();
       out.mapped_bytes += mapper.mapped_bytes;
       out.mapped_bytes_peak += mapper.mapped_bytes_peak;
@@ -185,7 +187,7 @@ class SimWorld final : public World {
   sim::Profile profile_;
   std::unique_ptr<model::ReplayEndpoint> endpoint_;
   std::unique_ptr<model::TestEndpoint> test_endpoint_;
-  std::unique_ptr<model::PcieDevice> plugged_;   ///< the device asked for; null: one of the above
+  std::unique_ptr<model::PcieDevice> plugged_;  ///< the device asked for; null: one of the above
   std::vector<model::ReplayAccess> accesses_;
   traces::MismatchSink* sink_ = nullptr;
 };

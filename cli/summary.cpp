@@ -83,8 +83,10 @@ void print_text(const ReplaySummary& s, std::FILE* out) {
               fmt::format("{} ({} packets, {} failed)", with_commas(c.tlps), with_commas(c.packets),
                           with_commas(c.tlps_failed)),
               c.tlps_by_kind);
-    text.line("DART", fmt::format("{} walks, {} TLB hits, {} faults", with_commas(c.dart_walks),
-                                  with_commas(c.tlb_hits), with_commas(c.faults)));
+    std::string dart = fmt::format("{} walks, {} TLB hits, {} faults", with_commas(c.dart_walks),
+                                   with_commas(c.tlb_hits), with_commas(c.faults));
+    if (c.dart_events != 0) dart += fmt::format(", {} told to the driver", with_commas(c.dart_events));
+    text.line("DART", dart);
     text.line("mapped",
               fmt::format("{} in {} mappings now, {} in {} at the peak", bytes_text(c.mapped_bytes),
                           with_commas(c.mappings), bytes_text(c.mapped_bytes_peak), with_commas(c.mappings_peak)));
@@ -122,6 +124,7 @@ std::string to_json(const ReplaySummary& s) {
   out["dart_walks"] = c.dart_walks;
   out["tlb_hits"] = c.tlb_hits;
   out["faults"] = c.faults;
+  out["dart_events"] = c.dart_events;
   out["mapped_bytes"] = c.mapped_bytes;
   out["mapped_bytes_peak"] = c.mapped_bytes_peak;
   out["mappings"] = c.mappings;

@@ -28,7 +28,7 @@ struct ReplaySummary {
 
 void print_text(const ReplaySummary& summary, std::FILE* out);
 /// One object: requests, divergences, first_divergences, user_client_calls, tlps, dart_walks, tlb_hits, faults,
-/// mapped_bytes, mapped_bytes_peak, mappings, mappings_peak, simulated_ns, wall_ns, requests_per_s, events_per_s,
+/// dart_events, mapped_bytes, mapped_bytes_peak, mappings, mappings_peak, simulated_ns, wall_ns, requests_per_s, events_per_s,
 /// trace_hash, session, device, world, notes, panic, stopped.
 std::string to_json(const ReplaySummary& summary);
 

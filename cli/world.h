@@ -42,6 +42,7 @@ struct WorldCounters {
   std::vector<std::pair<std::string, uint64_t>> tlps_by_kind;
   uint64_t tlps = 0, tlps_failed = 0, packets = 0;
   uint64_t dart_walks = 0, tlb_hits = 0, faults = 0;
+  uint64_t dart_events = 0;  ///< faults that the host told the driver of (profiles with dart-fault "event")
   uint64_t mapped_bytes = 0, mapped_bytes_peak = 0, mappings = 0, mappings_peak = 0;
   uint64_t simulated_ns = 0;
   uint64_t events = 0;     ///< that went into the hash

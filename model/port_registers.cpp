@@ -32,6 +32,7 @@ constexpr FieldDecl kInterruptMaskFields[] = {{"MASK", 31, 0, A::kRW}};
 constexpr FieldDecl kMsiConfigFields[] = {{"LOG2_NUM", 7, 4, A::kRW, 5}, {"EN", 0, 0, A::kRW, 1}};
 constexpr FieldDecl kMsiBaseFields[] = {{"BASE", 31, 0, A::kRW}};
 constexpr FieldDecl kMsiAddressFields[] = {{"ADDRESS", 31, 0, A::kRW, kMsiDoorbell}};
+constexpr FieldDecl kMsiAddressHighFields[] = {{"ADDRESS", 31, 0, A::kRW}};
 constexpr FieldDecl kLinkStatusFields[] = {{"L2", 6, 6, A::kRO}, {"BUSY", 2, 2, A::kRO}, {"UP", 0, 0, A::kRO}};
 constexpr FieldDecl kStatusFields[] = {{"RUN", 0, 0, A::kRO, 1}};
 constexpr FieldDecl kPerstFields[] = {{"RELEASED", 0, 0, A::kRW, 1}};
@@ -45,7 +46,8 @@ constexpr RegisterDecl kRegisters[] = {
     {"INTMSK", kInterruptMask, 4, kInterruptMaskFields, kSource},
     {"MSICFG", kMsiConfig, 4, kMsiConfigFields, kSource},
     {"MSIBASE", kMsiBase, 4, kMsiBaseFields, kSource},
-    {"MSIADDR", kMsiAddress, 4, kMsiAddressFields, kSource},
+    {"MSIADDR", kMsiAddress, 4, kMsiAddressFields, "Linux pcie-apple.c (t602x)"},
+    {"MSIADDR_HI", kMsiAddressHigh, 4, kMsiAddressHighFields, "Linux pcie-apple.c (t602x)"},
     {"LINKSTS", kLinkStatus, 4, kLinkStatusFields, kSource},
     {"STATUS", kStatus, 4, kStatusFields, kSource},
     {"PERST", kPerst, 4, kPerstFields, "Linux pcie-apple.c (t602x)"},
@@ -66,7 +68,7 @@ void PortRegisters::configure(unsigned rid_to_sid_entries) {
   file_.declare(kRegisters);
   for (unsigned i = rid_to_sid_entries; i < kRidToSidEntriesMax; ++i) file_.limit_writable(kRidToSid + 4 * i, 0, 4);
   file_.hook(kMsiConfig, 8, {nullptr, wrote}, this);
-  file_.hook(kMsiAddress, 4, {nullptr, wrote}, this);
+  file_.hook(kMsiAddress, 8, {nullptr, wrote}, this);
   file_.hook(kPerst, 4, {nullptr, wrote}, this);
   file_.hook(kRidToSid, kRidToSidEntriesMax * 4, {nullptr, wrote}, this);
   reset();
@@ -80,7 +82,7 @@ void PortRegisters::reset() {
 void PortRegisters::refresh() {
   const uint32_t config = file_.peek32(kMsiConfig);
   const bool enabled = (config & 1) != 0;
-  doorbell_ = enabled ? file_.peek32(kMsiAddress) : UINT64_MAX;
+  doorbell_ = enabled ? file_.peek64(kMsiAddress) : UINT64_MAX;
   const uint32_t log2_vectors = (config >> 4) & 0xf;
   msi_vectors_ = enabled ? (log2_vectors >= 5 ? kMsiVectors : 1u << log2_vectors) : 0;
   last_rid_ = Rid(0);

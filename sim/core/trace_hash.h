@@ -18,7 +18,7 @@ namespace dartboard::sim {
 enum class TraceKind : uint8_t {
   kTlp = 1, kDartFault, kMsi, kReset, kLink, kUserCall, kMap, kUnmap, kPanic, kInterruptDelivered, kMark,
   kServicePublished, kServiceTerminated, kBytes, kClientOpened, kClientClosing,
-  kClientClosed, kVectorEnabled, kVectorDisabled, kInjected,
+  kClientClosed, kVectorEnabled, kVectorDisabled, kInjected, kDartEvent,
 };
 
 struct Hash128 {

@@ -12,12 +12,15 @@
 
 #include "sim/driverkit/internal.h"
 #include "sim/driverkit/memory.h"
+#include "sim/driverkit/queue.h"
 #include "sim/driverkit/service.h"
+#include "sim/macos/kernel.h"
 #include "sim/macos/pci_nub_word.h"
 
 using namespace dartboard::driverkit;  // NOLINT: implements Apple's global names
 using dartboard::macos::BarInfo;
 using dartboard::macos::PciNub;
+using dartboard::macos::Property;
 
 namespace {
 
@@ -45,7 +48,20 @@ void read_memory(const IOPCIDevice_IVars& iv, uint8_t index, uint64_t offset, T*
 template <class T>
 void write_memory(const IOPCIDevice_IVars& iv, uint8_t index, uint64_t offset, T data) {
   const dartboard::io_return::Code code = iv.nub->write_word(iv.owner, index, offset, data);
-  if (code != dartboard::io_return::kSuccess) [[unlikely]] report_refused(code, "MemoryWrite", sizeof(T), index);
+  if (code != dartboard::io_return::kSuccess) [[unlikely]]
+    report_refused(code, "MemoryWrite", sizeof(T), index);
+}
+
+/// The data is in the nub's property. Any value of the key will do, and whoever has the device open.
+kern_return_t wait_for_dart_error(const IOPCIDevice_IVars& iv) {
+  PciNub* const nub = iv.nub;  // iv may be gone when the wait ends
+  if (nub->kernel().panicked()) return kIOReturnNotResponding;
+  if (!nub->is_open()) return kIOReturnNotOpen;
+  if (nub->dart_events().pending()) return kIOReturnSuccess;
+  return wait_in_kernel(
+      "IOPCIDevice::SetProperties(pci-get-dart-error)", dartboard::macos::Ref<dartboard::macos::KernelObject>(nub),
+      [nub](std::function<void()> wake) { nub->dart_events().wait(std::move(wake)); },
+      [nub] { return to_kern(nub->dart_events().result()); });
 }
 
 uint64_t session_of(IOService* client) {
@@ -285,14 +301,16 @@ kern_return_t IOPCIDevice::EnablePCIPowerManagement_Impl(uint64_t state) {
 }
 
 kern_return_t IOPCIDevice::SetProperties_Impl(OSDictionary* properties) {
-  // IOPCIDevice::userSetProperties takes three power keys and the DART event; everything else is BadArgument.
+  // IOPCIFamily-726.0.5 takes three power keys, if they are booleans, and the wait for a DART fault, which comes last
+  // and decides the answer. Whatever else there is, is not set; nothing to do is BadArgument.
   if (properties == nullptr) return kIOReturnBadArgument;
+  kern_return_t result = kIOReturnBadArgument;
   for (const char* key : {"IOPMPCIConfigSpaceVolatile", "IOPMPCISleepLinkDisable", "IOPMPCISleepReset"}) {
-    if (properties->getObject(key) != nullptr) return IOService::SetProperties_Impl(properties);
+    const OSBoolean* const value = OSDynamicCast(OSBoolean, properties->getObject(key));
+    if (value == nullptr) continue;
+    ivars->nub->properties().insert_or_assign(key, Property{value->getValue()});
+    result = kIOReturnSuccess;
   }
-  if (properties->getObject("pci-get-dart-error") != nullptr) {
-    dartboard_iig::unimplemented("IOPCIDevice::SetProperties(pci-get-dart-error)");
-    return kIOReturnUnsupported;
-  }
-  return kIOReturnBadArgument;
+  if (properties->getObject("pci-get-dart-error") != nullptr) result = wait_for_dart_error(*ivars);
+  return result;
 }

@@ -9,14 +9,18 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <new>
+#include <utility>
 
 #include <DriverKit/IODispatchSource.h>
 #include <DriverKit/IOLib.h>
 #include <DriverKit/IOService.h>
 #include <DriverKit/IOUserClient.h>
 
+#include "model/timeline.h"
 #include "sim/driverkit/action.h"
+#include "sim/driverkit/fiber.h"
 #include "sim/driverkit/service.h"
 #include "sim/macos/kernel.h"
 
@@ -34,6 +38,7 @@ struct BlockItem final : WorkItem {
     Block_release(block);
     delete this;
   }
+  bool may_wait() const override { return true; }
 };
 
 struct FunctionItem final : WorkItem {
@@ -45,6 +50,7 @@ struct FunctionItem final : WorkItem {
     delete this;
   }
   void drop() override { delete this; }
+  bool may_wait() const override { return true; }
 };
 
 /// A one-way message that waits for its queue.
@@ -66,12 +72,80 @@ struct MessageItem final : WorkItem {
   }
 };
 
+constexpr uint64_t kHeldWaitNsMax = 60 * kNsPerS;  // of a wait that holds its caller's stack
+
+}  // namespace
+
+/// Lives on the heap while its item does.
+struct Running {
+  Fiber* fiber;
+  IODispatchQueue* queue;  // that it came from
+  WorkItem* item;
+  IODispatchQueue* innermost;                    // process.current_queue while it waits
+  unsigned depth = 0;                            // of the executor when it was entered: deeper is somebody else's item
+  std::shared_ptr<Running*> wakeable = nullptr;  // what whoever wakes it holds; null inside: woken, or forgotten
+  macos::Ref<macos::KernelObject> keep = nullptr;
+};
+
+namespace {
+
+Running* g_running = nullptr;  // whose stack this is
+
+/// Runs it, from the start or on from where it waits, until it ends or waits (again).
+void run_on_fiber(Running* running, bool from_start) {
+  Running* const outer = std::exchange(g_running, running);
+  IODispatchQueue* const previous = std::exchange(process.current_queue, running->innermost);
+  running->depth = macos::Kernel::current()->executor().depth();
+  const bool ended = from_start
+                         ? running->fiber->start([](void* item) { static_cast<WorkItem*>(item)->run(); }, running->item)
+                         : running->fiber->resume();
+  g_running = outer;
+  process.current_queue = previous;
+  if (!ended) {
+    running->queue->ivars->work.hold();
+    return;
+  }
+  Fiber::recycle(running->fiber);
+  IODispatchQueue* const queue = running->queue;
+  delete running;
+  queue->release();
+}
+
+void go_on(IODispatchQueue* queue) {
+  if (Running* const waiting = std::exchange(queue->ivars->waiting, nullptr)) run_on_fiber(waiting, false);
+}
+
+/// Ends a wait. Several may hold one.
+struct Waker {
+  std::shared_ptr<Running*> wakeable;
+  void operator()() const {
+    Running* const waiting = std::exchange(*wakeable, nullptr);
+    if (waiting == nullptr) return;
+    IODispatchQueue* const queue = waiting->queue;
+    queue->ivars->work.go_on([queue] { go_on(queue); });
+  }
+};
+
+/// The process is gone: an item that waits is forgotten in the middle.
+void forget_waiting(IODispatchQueue_IVars* iv) {
+  Running* const waiting = std::exchange(iv->waiting, nullptr);
+  if (waiting == nullptr) return;
+  *waiting->wakeable = nullptr;
+  Fiber::recycle(waiting->fiber);
+  waiting->item->drop();
+  delete waiting;
+}
+
 void run_first(IODispatchQueue* queue) {
   IODispatchQueue_IVars* iv = queue->ivars;
   WorkItem* item = iv->first;
   if (item == nullptr) return;  // cancelled in between
   iv->first = item->next;
   if (iv->first == nullptr) iv->last = nullptr;
+  if (item->may_wait()) {
+    run_on_fiber(new Running{Fiber::take(), queue, item, queue}, true);
+    return;
+  }
   IODispatchQueue* const previous = std::exchange(process.current_queue, queue);
   item->run();
   process.current_queue = previous;
@@ -120,6 +194,42 @@ void sleep_ns(uint64_t ns) {
   if (kernel->executor().pending() && !kernel->executor().run_until_idle()) {
     report(LogLevel::kError, "work keeps posting work: a livelock on a Mac");
   }
+}
+
+kern_return_t wait_in_kernel(const char* what, macos::Ref<macos::KernelObject> keep,
+                             const std::function<void(std::function<void()> wake)>& arm,
+                             const std::function<kern_return_t()>& answer) {
+  macos::Kernel* const kernel = macos::Kernel::current();
+  if (kernel == nullptr) return kIOReturnNotReady;
+  if (g_running != nullptr && g_running->depth == kernel->executor().depth()) {
+    Running* const self = g_running;
+    self->keep = std::move(keep);
+    self->wakeable = std::make_shared<Running*>(self);
+    arm(Waker{self->wakeable});
+    self->queue->ivars->waiting = self;
+    self->innermost = process.current_queue;
+    self->fiber->suspend();
+    const kern_return_t result = answer();
+    self->keep.reset();
+    return result;
+  }
+  const auto woken = std::make_shared<bool>(false);
+  arm([woken] { *woken = true; });
+  const uint64_t end_ns = kernel->timeline().now().value + kHeldWaitNsMax;
+  while (!*woken) {
+    if (kernel->panicked()) return kIOReturnNotResponding;
+    if (kernel->executor().runnable()) {
+      if (kernel->executor().run_until_idle()) continue;
+    } else if (kernel->timeline().next_timer_in_ns() != UINT64_MAX && kernel->timeline().now().value < end_ns) {
+      kernel->timeline().advance(kernel->timeline().next_timer_in_ns());
+      continue;
+    }
+    ++process.stats.deadlocks;
+    report(LogLevel::kError, "%s: nothing can end this wait while its caller is kept waiting; a Mac would hang here",
+           what);
+    return kIOReturnCannotLock;
+  }
+  return answer();
 }
 
 kern_return_t deadlock(const char* what, IODispatchQueue* queue) {
@@ -193,6 +303,7 @@ void reclaim_queue(OSMetaClassBase* object) {
   auto* queue = static_cast<IODispatchQueue*>(object);
   IODispatchQueue_IVars* iv = std::exchange(queue->ivars, nullptr);
   if (iv == nullptr) return;
+  forget_waiting(iv);
   drop_all(iv);
   if (process.current_queue == queue) process.current_queue = nullptr;
   delete iv;
@@ -278,7 +389,7 @@ kern_return_t IODispatchQueue::SleepWithDeadline(void* event, uint64_t options, 
   kern_return_t result = kIOReturnSuccess;
   while (!self.awake) {
     const uint64_t now = kernel->timeline().now().value;
-    if (kernel->executor().pending()) {
+    if (kernel->executor().runnable()) {
       kernel->executor().run_until_idle();
     } else {
       const uint64_t step = std::min(kernel->timeline().next_timer_in_ns(),

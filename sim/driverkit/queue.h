@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include <DriverKit/IODispatchQueue.h>
 
 #include "sim/driverkit/internal.h"
 #include "sim/macos/executor.h"
+#include "sim/macos/object.h"
 
 namespace dartboard::driverkit {
 
@@ -15,6 +17,8 @@ struct WorkItem {
   WorkItem* next = nullptr;
   virtual void run() = 0;
   virtual void drop() = 0;
+  /// The dext dispatched it itself: it runs on a stack of its own, so that it can wait in the kernel (fiber.h).
+  virtual bool may_wait() const { return false; }
 
  protected:
   ~WorkItem() = default;
@@ -27,6 +31,9 @@ struct Sleeper {
   Sleeper* next = nullptr;
 };
 
+/// A work item in the middle of its run: fiber.h.
+struct Running;
+
 }  // namespace dartboard::driverkit
 
 struct IODispatchQueue_IVars {
@@ -35,6 +42,7 @@ struct IODispatchQueue_IVars {
   dartboard::driverkit::WorkItem* first = nullptr;
   dartboard::driverkit::WorkItem* last = nullptr;
   dartboard::driverkit::Sleeper* sleepers = nullptr;
+  dartboard::driverkit::Running* waiting = nullptr;  ///< its item, if that waits in the kernel; the queue is held
   uint64_t options = 0;
   bool cancelled = false;
 };
@@ -72,6 +80,16 @@ class OnQueueScope {
   IODispatchQueue* previous_;
   bool entered_ = false;
 };
+
+/// The call that is running waits in the kernel, and its queues with it, until somebody calls the function that `arm` is
+/// handed (from anywhere, once or more often; not before arm returns). Then it returns what `answer` says.
+/// Work that a dext dispatched leaves its stack. A synchronous call and a message keep their caller's, so meanwhile the
+/// rest of the machine runs and time goes by; kIOReturnCannotLock if nothing is left that could end the wait (counted as
+/// a deadlock: a Mac would hang), kIOReturnNotResponding if the machine panicked.
+/// `keep` lives until the answer is given. Nothing else on the way may own anything: a stack can be forgotten.
+kern_return_t wait_in_kernel(const char* what, macos::Ref<macos::KernelObject> keep,
+                             const std::function<void(std::function<void()> wake)>& arm,
+                             const std::function<kern_return_t()>& answer);
 
 /// The simulated time moves by `ns` while whoever is not blocked by the caller runs.
 void sleep_ns(uint64_t ns);

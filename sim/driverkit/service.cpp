@@ -275,6 +275,7 @@ kern_return_t IOService::SearchProperty_Impl(const char* name, const char*, uint
     const auto found = e->properties().find(key);
     if (found != e->properties().end()) {
       *property = to_container(found->second);
+      e->property_read(key);
       return kIOReturnSuccess;
     }
     if ((options & kIOServiceSearchPropertyParents) == 0) break;

@@ -103,9 +103,12 @@ std::string key_text(CFStringRef key) {
   return text != nullptr ? text->text : std::string();
 }
 
-CFTypeRef create_property(const RegistryEntry& entry, const std::string& key) {
+CFTypeRef create_property(RegistryEntry& entry, const std::string& key) {
   const auto found = entry.properties().find(key);
-  return found != entry.properties().end() ? create_cf(found->second) : nullptr;
+  if (found == entry.properties().end()) return nullptr;
+  const CFTypeRef value = create_cf(found->second);
+  entry.property_read(key);
+  return value;
 }
 
 RegistryEntry* walk_path(Kernel& kernel, std::string_view path) {
@@ -219,14 +222,14 @@ kern_return_t IORegistryEntryCreateCFProperties(io_registry_entry_t entry, CFMut
 
 CFTypeRef IORegistryEntryCreateCFProperty(io_registry_entry_t entry, CFStringRef key, CFAllocatorRef, IOOptionBits) {
   kern_return_t code;
-  const RegistryEntry* const object = find_entry(entry, &code);
+  RegistryEntry* const object = find_entry(entry, &code);
   return object != nullptr ? create_property(*object, key_text(key)) : nullptr;
 }
 
 CFTypeRef IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const io_name_t plane, CFStringRef key,
                                           CFAllocatorRef, IOOptionBits options) {
   kern_return_t code;
-  const RegistryEntry* const object = find_entry(entry, &code);
+  RegistryEntry* const object = find_entry(entry, &code);
   if (object == nullptr || !service_plane(plane)) return nullptr;
   const std::string text = key_text(key);
   if (CFTypeRef own = create_property(*object, text)) return own;

@@ -28,6 +28,17 @@ void WorkQueue::post(std::function<void()> work) {
   ++executor_.pending_;
 }
 
+void WorkQueue::go_on(std::function<void()> rest) {
+  Item item{executor_.order_++, std::move(rest)};
+  if (next_ != 0) {
+    items_[--next_] = std::move(item);
+  } else {
+    items_.insert(items_.begin(), std::move(item));
+  }
+  ++executor_.pending_;
+  held_ = running_ = false;
+}
+
 void WorkQueue::clear() {
   // Swapped out first: destroying an item may release an object that posts or clears again.
   std::vector<Item> dropped;
@@ -47,20 +58,23 @@ bool WorkQueue::run_one() {
   bool destroyed = false;
   bool* const outer = std::exchange(destroyed_, &destroyed);
   running_ = true;
+  Executor& executor = executor_;  // outlives the queue
+  ++executor.depth_;
   work();
+  --executor.depth_;
   work = nullptr;  // the last reference to what the item held goes while the queue still counts as running
   if (destroyed) {
     if (outer != nullptr) *outer = true;
     return false;
   }
-  running_ = false;
+  running_ = held_;
   destroyed_ = outer;
   return true;
 }
 
 void WorkQueue::drain() {
   const uint64_t now = executor_.order_;
-  while (!empty() && items_[next_].order < now) {
+  while (!empty() && !held_ && items_[next_].order < now) {
     if (!run_one()) return;
   }
 }

@@ -17,7 +17,7 @@ namespace dartboard::macos {
 
 class Executor;
 
-/// A serial queue. Items run to completion one after the other; `running()` is true inside one.
+/// A serial queue. Items run one after the other; `running()` is true inside one, and while one is held in the middle.
 class WorkQueue {
  public:
   WorkQueue(Executor& executor, std::string name);
@@ -33,13 +33,21 @@ class WorkQueue {
   /// The uncontended path costs a few instructions: it is on the way of every user-client call.
   bool enter() {
     if (running_) [[unlikely]] return false;
-    if (!empty()) [[unlikely]] drain();
+    if (!empty()) [[unlikely]] {
+      drain();
+      if (held_) return false;
+    }
     running_ = true;
     return true;
   }
   /// enter() when idle() says that there is nothing to run first and nobody inside.
   void enter_idle() { running_ = true; }
   void leave() { running_ = false; }
+
+  /// From inside an item that is about to return unfinished: the queue stays running until go_on().
+  void hold() { held_ = true; }
+  /// Ends hold(): `rest` is what the held item still has to do. It runs before everything else that the queue has.
+  void go_on(std::function<void()> rest);
 
   bool running() const { return running_; }
   bool idle() const { return empty() && !running_; }
@@ -59,6 +67,7 @@ class WorkQueue {
   std::vector<Item> items_;   // from next_ on; most queues never hold one, so nothing is allocated for them
   size_t next_ = 0;
   bool running_ = false;
+  bool held_ = false;
   bool* destroyed_ = nullptr;   // set while an item runs: where to note that it destroyed the queue
 };
 
@@ -68,6 +77,10 @@ class Executor {
   /// Bounded: gives up after `items_max` items and returns false (livelock; the caller reports it).
   bool run_until_idle(size_t items_max = 1'000'000);
   bool pending() const { return pending_ != 0; }
+  /// There is work, and it does not wait for a queue further up the stack: run_until_idle() would run something.
+  bool runnable() const { return pending_ != 0 && oldest() != nullptr; }
+  /// Items that are running now, one inside the other.
+  unsigned depth() const { return depth_; }
   /// Drops all work that has not run. Queues stay.
   void reset();
   void inspect(InspectNode& node) const;
@@ -79,6 +92,7 @@ class Executor {
   std::vector<WorkQueue*> queues_;   // in creation order
   uint64_t order_ = 0;
   size_t pending_ = 0;
+  unsigned depth_ = 0;
   uint64_t items_run_ = 0;
 };
 

@@ -1,6 +1,6 @@
 // sim/macos/kernel.cpp - boot, shutdown, hot plug, panics; what the root complexes raise.
-#include "model/fault.h"
 #include "sim/macos/kernel.h"
+#include "model/fault.h"
 
 #include <cassert>
 #include <string>
@@ -49,7 +49,6 @@ struct Kernel::Impl {
   CallStats calls;
   std::optional<Panic> panic;
   bool booted = false;
-  bool fault_posted = false;  // one acknowledgement at a time, however many faults
   uint64_t dart_faults = 0;
   uint64_t intx_asserted = 0;
 };
@@ -83,7 +82,6 @@ void Kernel::boot(const sim::Profile& profile) {
   k.ports = static_cast<unsigned>(profile.ports.size());
   k.calls = {};
   k.panic.reset();
-  k.fault_posted = false;
   k.dart_faults = k.intx_asserted = 0;
   k.executor.reset();
   k.registry.reset();
@@ -94,6 +92,8 @@ void Kernel::boot(const sim::Profile& profile) {
   for (unsigned i = 0; i < k.ports; ++i) {
     RootContext& root = *k.roots[i];
     root.profile = &k.profile.ports[i];
+    root.dart_error_posted = false;
+    root.dart_errors_acknowledged = root.dart_events = 0;
     bring_up_root(*this, root, *k.platform);
   }
   for (unsigned i = 0; i < k.ports; ++i) device_arrived(i);
@@ -235,23 +235,28 @@ void Kernel::on_dart_error(unsigned root_index, const model::DartFault& fault) {
     panic(PanicCause::kDartFault, dart_panic_text(model::layout_of(port.root.dart.variant), port.name, fault));
     return;
   }
-  if (k.fault_posted || k.panic) return;
-  k.fault_posted = true;
-  k.work.post([this, root_index] {
-    Impl& kernel = *impl_;
-    kernel.fault_posted = false;
-    RootContext& root = *kernel.roots[root_index];
-    const DartDriver::ErrorReport report = root.dart.take_error();
-    if (kernel.profile.on_dart_fault != sim::FaultPolicy::kEvent || !root.nub) return;
-    // IOPCIDevice::handleIOMMUEvent appends the event's words; their layout is not public, so: error, then address.
-    Property& property =
-        root.nub->properties().try_emplace("pci-dart-error-data", Property{PropertyData{}}).first->second;
-    auto* data = std::get_if<PropertyData>(&property.value);
-    if (data == nullptr || data->size() >= 4096) return;  // nobody reads it: stop growing
-    for (unsigned shift = 0; shift < 64; shift += 8)
-      data->push_back(static_cast<uint8_t>(uint64_t{report.error} >> shift));
-    for (unsigned shift = 0; shift < 64; shift += 8) data->push_back(static_cast<uint8_t>(report.address >> shift));
-  });
+  RootContext& root = *k.roots[root_index];
+  if (root.dart_error_posted || k.panic) return;
+  root.dart_error_posted = true;
+  root.dart_error_is_write = fault.is_write;
+  k.work.post([this, root_index] { acknowledge_dart_error(root_index); });
+}
+
+/// The DART driver's interrupt handler, under the policies that the host survives.
+void Kernel::acknowledge_dart_error(unsigned root_index) {
+  Impl& k = *impl_;
+  RootContext& root = *k.roots[root_index];
+  root.dart_error_posted = false;
+  const DartDriver::ErrorReport report = root.dart.take_error();
+  ++root.dart_errors_acknowledged;
+  if (k.profile.on_dart_fault != sim::FaultPolicy::kEvent || !root.nub) return;
+  const model::FieldDecl sid = model::layout_of(root.profile->root.dart.variant).error_sid;
+  const DartEvent event{report.error, report.address, Sid(static_cast<uint8_t>(model::get_field(sid, report.error))),
+                        root.dart_error_is_write};
+  if (!root.nub->dart_events().add(event)) return;
+  ++root.dart_events;
+  k.hash.add(k.timeline.now().value, sim::TraceKind::kDartEvent, static_cast<uint8_t>(root_index), event.error,
+             event.address);
 }
 
 void Kernel::on_intx(unsigned, unsigned, bool asserted) {
@@ -312,6 +317,8 @@ void Kernel::inspect(InspectNode& node) {
     if (root.nub) root.nub->inspect(at.child("device", root.nub->name()));
     root.mapper.inspect(at.child("mapper"));
     root.dart.inspect(at.child("dart-driver"));
+    at.child("dart-errors", fmt::format("{}", root.dart_errors_acknowledged),
+             fmt::format("acknowledged; {} told to the driver", root.dart_events));
     root.vectors.inspect(at.child("interrupt-vectors"));
     at.child("descriptors-leaked", fmt::format("{}", root.descriptors_leaked), "by poisoned DMA commands");
   }

@@ -108,6 +108,7 @@ class Kernel final : private model::PlatformSink, private ServiceLog {
   void on_intx(unsigned root, unsigned pin, bool asserted) override;
   void on_link_change(unsigned root, bool up) override;
   void on_address_overflow(unsigned root, Rid requester, uint64_t address) override;
+  void acknowledge_dart_error(unsigned root);
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -69,6 +69,7 @@ Code PciNub::open(uint64_t owner) {
   if (owner_ != 0) return io_return::kNotOpen;
   owner_ = gate_owner_ = owner;
   ++sessions_;
+  dart_events_.open();
   return io_return::kSuccess;
 }
 
@@ -78,6 +79,7 @@ void PciNub::close(uint64_t owner) {
   if (alive()) disable_device();
   owner_ = 0;
   gate_owner_ = kNobody;
+  dart_events_.close();
 }
 
 bool PciNub::is_open_by(uint64_t owner) const {
@@ -274,7 +276,12 @@ void PciNub::terminate() {
   }
   release_vectors();
   owner_ = 0;
+  dart_events_.terminate();
   memory_objects_.fill(nullptr);
+}
+
+void PciNub::property_read(std::string_view key) {
+  if (key == kDartErrorDataKey) dart_events_.read();
 }
 
 bool PciNub::conforms_to(std::string_view class_name) const {
@@ -285,6 +292,7 @@ void PciNub::inspect(InspectNode& node) const {
   node.child("rid", fmt::format("{:02x}:{:02x}.{}", rid_.bus(), rid_.device(), rid_.function()));
   node.child("state", terminated_ ? "terminated" : registered_ ? "registered" : "attached");
   node.child("open", owner_ == 0 ? "no" : "yes", fmt::format("{} sessions", sessions_));
+  dart_events_.inspect(node.child("dart-events"));
   InspectNode& memory = node.child("memory", {}, "IODeviceMemory");
   for (const BarInfo& bar : memory_) {
     memory.child(bar.bar == kRomBar ? "ROM" : fmt::format("BAR{}", bar.bar),

@@ -16,6 +16,7 @@
 #include "model/device.h"
 #include "model/fault.h"
 #include "sim/core/trace_hash.h"
+#include "sim/macos/dart_events.h"
 #include "sim/macos/memory_object.h"
 #include "sim/macos/registry.h"
 
@@ -115,6 +116,12 @@ class PciNub final : public Service {
   /// The dext died with the device open (IOPCIDevice::ClientCrashed).
   void client_crashed(uint64_t owner);
 
+  /// Whoever has it open: a panicked kernel has nobody.
+  bool is_open() const { return owner_ != 0; }
+  /// DART faults of this device, where the profile makes them events.
+  DartEvents& dart_events() { return dart_events_; }
+  void property_read(std::string_view key) override;
+
   void terminate() override;
   bool conforms_to(std::string_view class_name) const override;
   void inspect(InspectNode& node) const;
@@ -200,6 +207,7 @@ class PciNub final : public Service {
   };
   std::vector<Vector> vectors_;
   SavedState saved_;
+  DartEvents dart_events_{properties_};
 };
 
 }  // namespace dartboard::macos

@@ -85,6 +85,8 @@ RegistryEntry::~RegistryEntry() {
   for (const Ref<RegistryEntry>& child : children_) child->parent_ = nullptr;
 }
 
+void RegistryEntry::property_read(std::string_view) {}
+
 bool RegistryEntry::conforms_to(std::string_view class_name) const {
   for (std::string_view c = class_name_; !c.empty(); c = parent_class(c)) {
     if (c == class_name) return true;

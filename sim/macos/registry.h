@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -44,6 +45,8 @@ class RegistryEntry : public KernelObject {
   virtual bool conforms_to(std::string_view class_name) const;
   PropertyDictionary& properties() { return properties_; }
   const PropertyDictionary& properties() const { return properties_; }
+  /// Somebody asked for one property by name (IORegistryEntry::getProperty). Copies of all of them do not count.
+  virtual void property_read(std::string_view key);
   RegistryEntry* parent() const { return parent_; }
   const std::vector<Ref<RegistryEntry>>& children() const { return children_; }
   /// Puts `child` last among the children. A child that has a parent moves.

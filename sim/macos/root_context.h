@@ -53,6 +53,12 @@ struct RootContext {
   uint64_t bridge_pcie = 0;    ///< offset of the root port's PCI Express capability
   bool in_reset = false;       ///< hot reset under way: children's configuration space is all-ones
 
+  // A DART error is acknowledged in work of its own; until then the first one stands for all.
+  bool dart_error_posted = false;
+  bool dart_error_is_write = false;  ///< of the first one
+  uint64_t dart_errors_acknowledged = 0;
+  uint64_t dart_events = 0;  ///< of those, told to whoever has the device open
+
   // Leaks of the real kernel that the simulation only counts.
   uint64_t descriptors_leaked = 0;
 };

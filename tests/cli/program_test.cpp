@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+#include <string>
 
 #include <nlohmann/json.hpp>
 
@@ -338,6 +340,23 @@ TEST(Program, AFaultThatTheHostSurvivesIsADivergenceOfTheDevice) {
   EXPECT_EQ(replay.exit_code, 1) << replay.err;
   EXPECT_THAT(replay.out, HasSubstr("request 2 (device)"));
   EXPECT_THAT(replay.out, HasSubstr("1 faults"));
+}
+
+TEST(Program, AFaultThatTheHostTellsTheDriverOfIsCounted) {
+  const ProgramRun replay = run(stray_dma("m4max-tb5"));
+  EXPECT_EQ(replay.exit_code, 1) << replay.err;
+  EXPECT_THAT(replay.out, HasSubstr("1 faults, 1 told to the driver"));
+  EXPECT_THAT(replay.out, testing::Not(HasSubstr("panicked")));
+}
+
+TEST(Program, ProfilesSayWhatADartFaultDoes) {
+  const Json json = Json::parse(run({"profiles", "--json"}).out, nullptr, false);
+  ASSERT_TRUE(json.is_array());
+  std::map<std::string, std::string> faults;
+  for (const Json& profile : json) faults[profile["name"]] = profile["dart_fault"];
+  EXPECT_EQ(faults["m4pro-tb5"], "panic");
+  EXPECT_EQ(faults["linux-iommu"], "abort");
+  EXPECT_EQ(faults["m4max-tb5"], "event");
 }
 
 TEST(Program, ProfilesListsThePlatforms) {

@@ -387,6 +387,26 @@ TEST_F(Runtime, SleepLetsOthersIntoTheQueueAndWakeupEndsIt) {
   OSSafeReleaseNULL(queue);
 }
 
+TEST_F(Runtime, SleepTimesOutAlsoIfWorkWaitsForAQueueFurtherUpTheStack) {
+  boot();
+  IODispatchQueue* outer = make_queue("outer");
+  IODispatchQueue* inner = make_queue("inner");
+  __block kern_return_t slept = kIOReturnError;
+  int event = 0;
+  int* address = &event;
+  outer->DispatchSync(^{
+    outer->DispatchAsync(^{
+    });
+    inner->DispatchSync(^{
+      slept = inner->SleepWithTimeout(address, 24'000);
+    });
+  });
+  EXPECT_EQ(slept, kIOReturnTimeout);
+  run();
+  OSSafeReleaseNULL(inner);
+  OSSafeReleaseNULL(outer);
+}
+
 TEST_F(Runtime, SleepTimesOutAtItsDeadline) {
   boot();
   IODispatchQueue* queue = make_queue();

@@ -1,10 +1,13 @@
 // tests/invariants/watch_test.cpp - the ledgers on a whole machine: they hear what happens, and an alarm is an alarm.
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "model/endpoint/test.h"
 #include "sim/macos/kernel.h"
+#include "sim/macos/root_context.h"
 #include "tests/support/random_run.h"
 
 namespace dartboard::invariants_test {
@@ -85,6 +88,25 @@ TEST(Watch, DoesNotChangeTheTrace) {
     with = support::random_run(world, 5).hex();
   }
   EXPECT_EQ(with, without);
+}
+
+// I-03: whatever the host makes of a refused transfer, the DART recorded it once.
+TEST(Watch, ARefusedTransferIsFineUnderEveryFaultPolicy) {
+  namespace r = model::test_register;
+  for (const char* profile : {"m4pro-tb5", "linux-iommu", "m4max-tb5"}) {
+    SCOPED_TRACE(profile);
+    support::World world(profile, {}, 1);
+    world.enable();
+    world.write32(r::kControl, r::kControlImmediate);
+    world.write64(r::kDmaDestination, 0x9000'0000);
+    world.write32(r::kDmaLength, 4);
+    world.write32(r::kDmaCommand, static_cast<uint32_t>(model::TestDmaCommand::kFillHost));
+    world.machine().kernel().executor().run_until_idle();
+    EXPECT_EQ(world.machine().tlps().dart_faults, 1u);
+    EXPECT_EQ(world.machine().kernel().root(0).dart_events, std::string_view(profile) == "m4max-tb5" ? 1u : 0u);
+    EXPECT_EQ(world.machine().kernel().panicked().has_value(), std::string_view(profile) == "m4pro-tb5");
+    EXPECT_TRUE(world.check());
+  }
 }
 
 TEST(Watch, ShowsWhatItKnows) {

@@ -130,6 +130,17 @@ TEST_F(RegistryAccess, NumbersAreAsWideAsTheyWereMade) {
   CFRelease(narrow);
 }
 
+TEST_F(RegistryAccess, TheServiceHearsWhatIsAskedForByNameAndNotOfCopiesOfEverything) {
+  CFMutableDictionaryRef all = nullptr;
+  ASSERT_EQ(IORegistryEntryCreateCFProperties(entry, &all, kCFAllocatorDefault, 0), KERN_SUCCESS);
+  CFRelease(all);
+  EXPECT_TRUE(device->read.empty());
+  CFRelease(IORegistryEntryCreateCFProperty(entry, CFSTR("Wide"), nullptr, 0));
+  CFRelease(IORegistryEntrySearchCFProperty(entry, kIOServicePlane, CFSTR("Flag"), nullptr, 0));
+  EXPECT_EQ(IORegistryEntryCreateCFProperty(entry, CFSTR("absent"), nullptr, 0), nullptr);
+  EXPECT_EQ(device->read, (std::vector<std::string>{"Wide", "Flag"}));
+}
+
 TEST_F(RegistryAccess, AnAbsentPropertyIsNull) {
   EXPECT_EQ(IORegistryEntryCreateCFProperty(entry, CFSTR("absent"), nullptr, 0), nullptr);
   EXPECT_EQ(IORegistryEntryCreateCFProperty(entry, nullptr, nullptr, 0), nullptr);

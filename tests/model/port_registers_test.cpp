@@ -44,6 +44,26 @@ TEST_F(PortTest, PerstTellsItsEdges) {
   EXPECT_EQ(perst, (std::vector<bool>{true, false}));
 }
 
+// Linux pcie-apple.c: t602x where it differs from the t8103.
+TEST_F(PortTest, RegistersAreWhereTheT602xHasThem) {
+  constexpr struct {
+    uint32_t offset;
+    uint64_t after_reset;
+  } kRows[] = {{0x124, 0x51}, {0x16c, 0xffff'f000}, {0x170, 0}, {0x804, 1}, {0x82c, 1}, {0x3000, 0}};
+  for (const auto& row : kRows) EXPECT_EQ(port.read(row.offset, 4), row.after_reset) << row.offset;
+  EXPECT_EQ(port.read(0x168, 4), 0u) << "the t8103's MSIADDR";
+}
+
+TEST_F(PortTest, TheDoorbellIsWhereBothHalvesOfItsAddressSay) {
+  EXPECT_TRUE(port.is_doorbell(0xffff'f000));
+  port.write(0x16c, 0x8000'0000, 4);
+  EXPECT_TRUE(port.is_doorbell(0x8000'0000));
+  EXPECT_FALSE(port.is_doorbell(0xffff'f000));
+  port.write(0x170, 0x1, 4);
+  EXPECT_TRUE(port.is_doorbell(0x1'8000'0000));
+  EXPECT_FALSE(port.is_doorbell(0x8000'0000));
+}
+
 TEST_F(PortTest, StreamOfIsWhatTheTableSays) {
   EXPECT_EQ(port.stream_of(Rid(1, 0, 0)), -1);
   EXPECT_TRUE(port.map_stream(Rid(1, 0, 0), Sid(7)));

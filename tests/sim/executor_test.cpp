@@ -69,6 +69,56 @@ TEST_F(ExecutorTest, ABlockedQueueDoesNotStopTheOthers) {
   a.leave();
 }
 
+TEST_F(ExecutorTest, WorkThatWaitsForAQueueFurtherUpTheStackIsNotRunnable) {
+  ASSERT_TRUE(a.enter());
+  a.post(note('1'));
+  EXPECT_TRUE(executor.pending());
+  EXPECT_FALSE(executor.runnable());
+  b.post(note('2'));
+  EXPECT_TRUE(executor.runnable());
+  a.leave();
+}
+
+TEST_F(ExecutorTest, AHeldQueueRunsNothingUntilItsItemGoesOn) {
+  a.post([&] {
+    log += '1';
+    a.hold();
+  });
+  a.post(note('3'));
+  b.post(note('b'));
+  EXPECT_TRUE(executor.run_until_idle());
+  EXPECT_EQ(log, "1b");
+  EXPECT_FALSE(a.enter()) << "who comes from outside would wait too";
+  a.go_on(note('2'));
+  EXPECT_TRUE(executor.run_until_idle());
+  EXPECT_EQ(log, "1b23");
+}
+
+TEST_F(ExecutorTest, EnteringAQueueWhoseItemHoldsItFails) {
+  a.post([&] { a.hold(); });
+  a.post(note('1'));
+  EXPECT_FALSE(a.enter());
+  EXPECT_EQ(log, "");
+  a.go_on(note('0'));
+  EXPECT_TRUE(a.enter()) << "the rest of the item first, then what waited behind it";
+  EXPECT_EQ(log, "01");
+  a.leave();
+}
+
+TEST_F(ExecutorTest, DepthCountsItemsInsideItems) {
+  std::string depths;
+  const auto add = [&] { depths += static_cast<char>('0' + executor.depth()); };
+  a.post([&] {
+    add();
+    b.post(add);
+    executor.run_until_idle();
+    add();
+  });
+  executor.run_until_idle();
+  add();
+  EXPECT_EQ(depths, "1210");
+}
+
 TEST_F(ExecutorTest, LivelockIsReported) {
   std::function<void()> again = [&] { a.post(again); };
   a.post(again);

@@ -182,13 +182,75 @@ TEST_F(KernelTest, UnderTheAbortPolicyAFaultIsAcknowledgedAndTheHostLives) {
   EXPECT_EQ(kernel().root(0).dart.take_error().error >> 31, 0u);
 }
 
-TEST_F(KernelTest, UnderTheEventPolicyTheNubCarriesTheErrorData) {
+TEST_F(KernelTest, EachPolicyGivesTheSameFaultItsOwnEnd) {
+  struct Row {
+    sim::FaultPolicy policy;
+    bool panics;
+    uint64_t acknowledged;
+    size_t event_bytes;
+  };
+  constexpr Row kRows[] = {{sim::FaultPolicy::kPanic, true, 0, 0},
+                           {sim::FaultPolicy::kAbort, false, 1, 0},
+                           {sim::FaultPolicy::kEvent, false, 1, kDartEventBytes}};
+  for (const Row& row : kRows) {
+    SCOPED_TRACE(static_cast<int>(row.policy));
+    boot_with(row.policy);
+    start_device_write(Iova(0x9000'0000), 4);
+    kernel().executor().run_until_idle();
+    EXPECT_EQ(kernel().panicked().has_value(), row.panics);
+    EXPECT_EQ(kernel().root(0).model.dart().stats().faults, 1u) << "the hardware is the same";
+    EXPECT_EQ(kernel().root(0).dart_errors_acknowledged, row.acknowledged);
+    const auto it = nub().properties().find(kDartErrorDataKey);
+    EXPECT_EQ(it != nub().properties().end() ? std::get<PropertyData>(it->second.value).size() : 0, row.event_bytes);
+    EXPECT_EQ(nub().dart_events().pending(), row.event_bytes != 0);
+  }
+}
+
+TEST_F(KernelTest, AnEventHasTheErrorRegisterTheAddressTheStreamAndTheDirection) {
   boot_with(sim::FaultPolicy::kEvent);
   EXPECT_FALSE(device_writes(Iova(0x9000'0000), 4));
   kernel().executor().run_until_idle();
-  const auto it = nub().properties().find("pci-dart-error-data");
+  const auto it = nub().properties().find(kDartErrorDataKey);
   ASSERT_NE(it, nub().properties().end());
-  EXPECT_EQ(std::get<PropertyData>(it->second.value).size(), 16u);
+  // FLAG, WRITE_nREAD, SID 1, NO_PGD: three tables, and the first of them is empty.
+  const PropertyData expected = {0x02, 0, 0x10, 0x90, 0, 0, 0, 0x90, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0};
+  EXPECT_EQ(std::get<PropertyData>(it->second.value), expected);
+}
+
+TEST_F(KernelTest, AnEventIsInTheTraceHash) {
+  const auto run = [this](sim::FaultPolicy policy) {
+    boot_with(policy);
+    EXPECT_FALSE(device_writes(Iova(0x9000'0000), 4));
+    kernel().executor().run_until_idle();
+    return Rig::get().hash.events();
+  };
+  EXPECT_EQ(run(sim::FaultPolicy::kEvent), run(sim::FaultPolicy::kAbort) + 1);
+}
+
+TEST_F(KernelTest, FaultsOfTwoRootComplexesAreBothAcknowledged) {
+  boot_with(sim::FaultPolicy::kAbort);
+  model::TestEndpoint other;
+  kernel().root(1).model.plug(&other);
+  kernel().executor().run_until_idle();
+  ASSERT_NE(kernel().nub(1), nullptr);
+  for (unsigned root : {0u, 1u}) {
+    uint32_t word = 0;
+    kernel().root(root).model.dart().access(Sid(1), Rid(1, 0, 0), Iova(0x9000'0000), &word, 4, false);
+  }
+  kernel().executor().run_until_idle();
+  for (unsigned root : {0u, 1u}) EXPECT_EQ(kernel().root(root).dart.take_error().error >> 31, 0u) << root;
+  Rig::get().power_off();
+}
+
+TEST_F(KernelTest, ANubThatComesBackHasNoEvents) {
+  boot_with(sim::FaultPolicy::kEvent);
+  EXPECT_FALSE(device_writes(Iova(0x9000'0000), 4));
+  kernel().executor().run_until_idle();
+  kernel().device_removed(0);
+  kernel().device_arrived(0);
+  ASSERT_NE(kernel().nub(0), nullptr);
+  EXPECT_FALSE(nub().dart_events().pending());
+  EXPECT_EQ(nub().properties().count(kDartErrorDataKey), 0u);
 }
 
 TEST_F(KernelTest, AnInboundAddressAboveTheLimitIsAPanic) {
@@ -212,7 +274,8 @@ TEST_F(KernelTest, OnAnM1TheDartsOwnDriverReportsTheFault) {
   claim();
   start_device_write(Iova(0x9000'0000), 4);
   ASSERT_TRUE(kernel().panicked());
-  EXPECT_THAT(kernel().panicked()->sentence, testing::HasSubstr("SID 1 L2E invalid exception on write of DVA 0x90000000"));
+  EXPECT_THAT(kernel().panicked()->sentence,
+              testing::HasSubstr("SID 1 L2E invalid exception on write of DVA 0x90000000"));
 }
 
 TEST_F(KernelTest, TheFirstPanicWins) {

@@ -64,7 +64,7 @@ class ProfileFile : public testing::Test {
 
 TEST(BuiltInProfiles, AreThereAndRead) {
   EXPECT_EQ(profile_names(), (std::vector<std::string>{"linux-asahi", "linux-iommu", "m1-tb4", "m2pro-tb4",
-                                                       "m3ultra-tb5", "m4pro-tb5", "strict"}));
+                                                       "m3ultra-tb5", "m4max-tb5", "m4pro-tb5", "strict"}));
   for (const std::string& name : profile_names()) {
     const Result<Profile> profile = load_profile(name);
     ASSERT_TRUE(profile.has_value()) << profile.error().sentence;
@@ -81,6 +81,7 @@ TEST(BuiltInProfiles, CarryTheFieldFacts) {
   EXPECT_EQ(m4.ports[0].mapper.page_bytes, 16 * kKiB);
   EXPECT_EQ(m4.ports[0].mapper.guard_pages, 1u);
   EXPECT_EQ(m4.on_dart_fault, FaultPolicy::kPanic);
+  EXPECT_EQ(load_profile("m4max-tb5")->on_dart_fault, FaultPolicy::kEvent);
   const Profile m1 = *load_profile("m1-tb4");
   EXPECT_EQ(m1.ports[0].root.inbound_address_bits, 32u);
   const Profile linux_host = *load_profile("linux-iommu");
@@ -98,6 +99,7 @@ TEST(BuiltInProfiles, HaveTheDartOfTheirMac) {
                {"linux-asahi", model::DartVariant::kT6000, 16, true},
                {"m2pro-tb4", model::DartVariant::kT8110, 256, false},
                {"m3ultra-tb5", model::DartVariant::kT8110, 256, false},
+               {"m4max-tb5", model::DartVariant::kT8110, 256, false},
                {"m4pro-tb5", model::DartVariant::kT8110, 256, false},
                {"strict", model::DartVariant::kT8110, 256, true}};
   for (const auto& row : table) {
@@ -112,6 +114,19 @@ TEST_F(ProfileFile, SourceIsCompiledByDtc) {
   const Result<Profile> profile = load(kGood);
   ASSERT_TRUE(profile.has_value()) << profile.error().sentence;
   EXPECT_EQ(profile->ports[0].name, "pcic0-bridge");
+}
+
+TEST_F(ProfileFile, EachFaultPolicyHasItsWord) {
+  constexpr struct {
+    const char* word;
+    FaultPolicy policy;
+  } kRows[] = {{"panic", FaultPolicy::kPanic}, {"abort", FaultPolicy::kAbort}, {"event", FaultPolicy::kEvent}};
+  for (const auto& row : kRows) {
+    const std::string line = std::string("dart-fault = \"") + row.word + '"';
+    const Result<Profile> profile = load(std::regex_replace(kGood, std::regex("dart-fault = \"abort\""), line));
+    ASSERT_TRUE(profile.has_value()) << profile.error().sentence;
+    EXPECT_EQ(profile->on_dart_fault, row.policy) << row.word;
+  }
 }
 
 TEST(LoadProfile, UnknownNameListsWhatThereIs) {
@@ -158,6 +173,7 @@ INSTANTIATE_TEST_SUITE_P(
     Table, ProfileRefuses,
     testing::Values(
         BadProfile{"Syntax", "dart-fault =", "dart-fault ==", "dtc refused it"},
+        BadProfile{"UnknownFaultPolicy", "dart-fault = \"abort\"", "dart-fault = \"ignore\"", "one of panic, abort, event"},
         BadProfile{"MissingProperty", "guard-pages = <1>;", "", "'guard-pages' is missing"},
         BadProfile{"MissingNode", "timings \\{[^}]*\\};", "", "'timings' is missing"},
         BadProfile{"MissingDart", "dart \\{[^}]*\\};", "", "'dart' is missing"},
