@@ -33,8 +33,10 @@ Json to_json(const Options& options, const Statistics& s) {
   for (unsigned i = 0; i < s.kinds.size(); ++i) {
     const Statistics::Kind& kind = s.kinds[i];
     if (kind.count == 0) continue;
-    kinds[std::string(traces::to_string(static_cast<EventKind>(i)))] = {
-        {"count", kind.count}, {"bytes", kind.bytes}, {"round_trips_ns", kind.total_ns}, {"longest_ns", kind.longest_ns}};
+    kinds[std::string(traces::to_string(static_cast<EventKind>(i)))] = {{"count", kind.count},
+                                                                        {"bytes", kind.bytes},
+                                                                        {"round_trips_ns", kind.total_ns},
+                                                                        {"longest_ns", kind.longest_ns}};
   }
   for (uint32_t i = 0; i < s.space_accesses.size(); ++i) {
     if (s.space_accesses[i] != 0) spaces[traces::space_name(i)] = s.space_accesses[i];
@@ -84,14 +86,26 @@ Json to_json(const Options& options, const Statistics& s) {
           {"registers_followed", s.registers},
           {"hottest_too_low_by_at_most", s.hot_error_max},
           {"hottest", std::move(hottest)},
-          {"polls", {{"count", s.polls}, {"reads", s.poll_reads}, {"longest", s.longest_poll},
-                     {"longest_from_event", s.longest_poll_event}}},
-          {"gaps", {{"longer_than_ns", options.gap_us * 1000}, {"count", s.gaps}, {"total_ns", s.gaps_ns},
-                    {"longest", std::move(gap_list)}, {"histogram", std::move(histogram)}}},
-          {"dma", {{"maps", s.maps}, {"unmaps", s.unmaps}, {"mapped_bytes_total", s.mapped_bytes_total},
-                   {"mapped_bytes_peak", s.mapped_bytes_peak}, {"mappings_peak", s.mappings_peak},
-                   {"mapped_bytes_at_end", s.mapped_bytes}, {"mappings_at_end", s.mappings},
-                   {"complete", s.mappings_complete}}},
+          {"polls",
+           {{"count", s.polls},
+            {"reads", s.poll_reads},
+            {"longest", s.longest_poll},
+            {"longest_from_event", s.longest_poll_event}}},
+          {"gaps",
+           {{"longer_than_ns", options.gap_us * 1000},
+            {"count", s.gaps},
+            {"total_ns", s.gaps_ns},
+            {"longest", std::move(gap_list)},
+            {"histogram", std::move(histogram)}}},
+          {"dma",
+           {{"maps", s.maps},
+            {"unmaps", s.unmaps},
+            {"mapped_bytes_total", s.mapped_bytes_total},
+            {"mapped_bytes_peak", s.mapped_bytes_peak},
+            {"mappings_peak", s.mappings_peak},
+            {"mapped_bytes_at_end", s.mapped_bytes},
+            {"mappings_at_end", s.mappings},
+            {"complete", s.mappings_complete}}},
           {"interrupts", std::move(interrupts)},
           {"interrupts_other", s.interrupts_other}};
 }
@@ -116,7 +130,8 @@ void print_text(const Options& options, const Statistics& s, const traces::Trace
   for (const auto& [what, widths] : {std::pair("reads", &s.read_widths), std::pair("writes", &s.write_widths)}) {
     std::string line;
     for (size_t i = 0; i < widths->size(); ++i) {
-      if ((*widths)[i] != 0) line += fmt::format("{}{} {}", line.empty() ? "" : ", ", with_commas((*widths)[i]), kWidths[i]);
+      if ((*widths)[i] != 0)
+        line += fmt::format("{}{} {}", line.empty() ? "" : ", ", with_commas((*widths)[i]), kWidths[i]);
     }
     if (!line.empty()) fmt::print("{} {}\n", style.strong(what), line);
   }
@@ -125,7 +140,7 @@ void print_text(const Options& options, const Statistics& s, const traces::Trace
                s.hot_error_max == 0 ? fmt::format(" of {}", with_commas(s.registers))
                                     : fmt::format(" (there are too many to follow all: counts may be too low by {})",
                                                   with_commas(s.hot_error_max)));
-    fmt::print(style.faint("           reads        writes      polls    longest  where\n"));
+    fmt::print("{}\n", style.faint("           reads        writes      polls    longest  where"));
     for (const traces::HotRegister& r : s.hottest) {
       fmt::print("  {:>14}{:>14}{:>11}{:>11}  {}{}+{:#x}{}\n", with_commas(r.reads), with_commas(r.writes),
                  with_commas(r.polls), with_commas(r.longest_poll),
@@ -147,7 +162,8 @@ void print_text(const Options& options, const Statistics& s, const traces::Trace
       fmt::print("  {:>14}  {}{}\n", with_commas(s.gap_histogram[i]), last ? "" : "up to ", kGapLimits[i]);
     }
     for (size_t i = 0; i < std::min<size_t>(s.longest_gaps.size(), 5); ++i) {
-      fmt::print("  {:>14}  before event {}\n", duration_text(s.longest_gaps[i].ns), with_commas(s.longest_gaps[i].event));
+      fmt::print("  {:>14}  before event {}\n", duration_text(s.longest_gaps[i].ns),
+                 with_commas(s.longest_gaps[i].event));
     }
   }
   if (s.maps != 0 || s.unmaps != 0) {
@@ -160,7 +176,8 @@ void print_text(const Options& options, const Statistics& s, const traces::Trace
     fmt::print("{} {:>14}  {} vector {}\n", style.strong("IRQ"), with_commas(irq.count),
                traces::to_string(static_cast<traces::IrqKind>(std::min<uint32_t>(irq.kind, 4))), irq.vector);
   }
-  if (s.interrupts_other != 0) fmt::print("{} {:>14}  of other vectors\n", style.strong("IRQ"), with_commas(s.interrupts_other));
+  if (s.interrupts_other != 0)
+    fmt::print("{} {:>14}  of other vectors\n", style.strong("IRQ"), with_commas(s.interrupts_other));
 }
 
 ExitCode run(const Options& options) {
@@ -198,7 +215,8 @@ ExitCode run(const Options& options) {
 
 void add_trace_stat(CLI::App& trace, std::function<ExitCode()>* chosen) {
   auto options = std::make_shared<Options>();
-  CLI::App* const command = trace.add_subcommand("stat", "A trace in numbers: kinds, hottest registers, polls, gaps, DMA");
+  CLI::App* const command =
+      trace.add_subcommand("stat", "A trace in numbers: kinds, hottest registers, polls, gaps, DMA");
   add_input(*command, &options->input, "Print one JSON object instead of text");
   add_names(*command, &options->names);
   command->add_option("--top", options->top, "Rows of registers, gaps and interrupts")
@@ -208,8 +226,10 @@ void add_trace_stat(CLI::App& trace, std::function<ExitCode()>* chosen) {
       ->check(CLI::Range(uint64_t{0}, UINT64_MAX / 1000))
       ->capture_default_str();
   command->footer(
-      "A poll is three or more reads of one register with nothing between. A gap is the time from the end of one event\n"
-      "to the begin of the next. Up to 131,072 registers are counted exactly; with more, the least used are dropped and\n"
+      "A poll is three or more reads of one register with nothing between. A gap is the time from the end of one "
+      "event\n"
+      "to the begin of the next. Up to 131,072 registers are counted exactly; with more, the least used are dropped "
+      "and\n"
       "the report says by how much counts may be too low.\n"
       "Example:\n"
       "  dartboard trace stat boot.dbt --top 5 --json\n\n" +
