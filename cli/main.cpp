@@ -1,6 +1,7 @@
 // cli/main.cpp - the program `dartboard`: arguments to commands.
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <new>
 
 #include <fmt/format.h>
@@ -8,6 +9,7 @@
 
 #include "cli/commands.h"
 #include "cli/endpoints.h"
+#include "cli/trace_report.h"
 
 // SystemC's library has a main of its own that calls this; ours is used, and this is never called.
 extern "C" int sc_main(int, char**) {
@@ -229,6 +231,11 @@ int parse_and_run(int argc, char** argv) {
       "figures. Exit code 1 if a byte was lost. See docs/dma.md.\n\n" +
       std::string(kExitCodeHelp));
 
+  std::function<ExitCode()> trace_command;
+  CLI::App* const trace = app.add_subcommand("trace", "Work on a trace of any length");
+  trace->require_subcommand(1);
+  add_trace_report(*trace, &trace_command);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -256,6 +263,7 @@ int parse_and_run(int argc, char** argv) {
     if (!notation) return static_cast<int>(report(notation.error()));
     device = std::move(*notation);
   }
+  if (trace_command) code = trace_command();
   if (replay_command->parsed()) code = run_replay(replay);
   if (profiles_command->parsed()) code = run_profiles(profiles);
   if (devices_command->parsed()) code = run_devices(devices);

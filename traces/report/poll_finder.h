@@ -14,8 +14,8 @@ namespace dartboard::traces {
 class PollFinder {
  public:
   static constexpr unsigned kPeriodMax = 4;
-  /// Reads of each place that make a loop: three could be a driver that is careful.
-  static constexpr uint64_t kRoundsMin = 4;
+  /// Reads of each place that make a loop.
+  static constexpr uint64_t kRoundsMin = 3;
 
   struct Read {
     uint32_t track = 0;
