@@ -46,7 +46,7 @@ struct RegisterFigures {
   std::string name;  ///< given by the caller; may be empty
   uint64_t reads = 0, writes = 0;
   uint64_t length_min = 0, length_max = 0;  ///< bytes of an access
-  uint64_t read_changes = 0;                ///< reads that gave another value than the read before
+  uint64_t read_changes = 0;                ///< reads that gave another value than the access before
   uint64_t value = 0;                       ///< the last one read or written, of up to 8 bytes
   bool has_value = false;
   uint64_t first_event = 0, last_event = 0, first_ns = 0, last_ns = 0;

@@ -8,6 +8,7 @@ namespace dartboard::traces {
 
 struct PageTemplate {
   std::string_view before_title, before_body, before_figures, before_columns, end;
+  std::string_view timeline;  ///< what the script fills in
 };
 PageTemplate page_template();
 

@@ -362,7 +362,7 @@ void ReportBuilder::State::on_register(const Event& event, uint32_t track, bool 
   r.length_min = std::min(r.length_min, event.length);
   r.length_max = std::max(r.length_max, event.length);
   if (has_value) {
-    if (is_read(event.kind) && r.has_value && r.value != value && r.reads > 1) ++r.read_changes;
+    if (is_read(event.kind) && r.has_value && r.value != value) ++r.read_changes;
     r.value = value;
     r.has_value = true;
   }

@@ -50,35 +50,42 @@ std::string goto_button(uint64_t first, uint64_t last, uint64_t from_ns, uint64_
 
 class Table {
  public:
-  /// Columns that begin with '<' are text, the others numbers.
+  /// Columns that begin with '<' are text, the others numbers. A caption that begins with '-' repeats a heading: it is
+  /// for those who do not see the page.
   Table(std::string_view caption, std::initializer_list<std::string_view> columns) {
-    out_ = fmt::format(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table><caption>{0}"
-        "</caption><thead><tr>",
-        e(caption));
+    const bool hidden = caption.starts_with('-');
+    const std::string text_of_caption = e(caption.substr(hidden ? 1 : 0));
+    head_ = fmt::format("tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table><caption{1}>{0}</caption><thead><tr>",
+                        text_of_caption, hidden ? " class=\"unseen\"" : "");
     for (const std::string_view column : columns) {
       const bool text = column.starts_with('<');
       text_.push_back(text);
-      out_ += fmt::format("<th scope=\"col\"{}>{}</th>", text ? " class=\"t\"" : "", column.substr(text ? 1 : 0));
+      head_ += fmt::format("<th scope=\"col\"{}>{}</th>", text ? " class=\"t\"" : "", column.substr(text ? 1 : 0));
     }
-    out_ += "</tr></thead><tbody>";
   }
   void row(std::initializer_list<std::string> cells) {
-    out_ += "<tr>";
+    ++rows_;
+    body_ += "<tr>";
     size_t i = 0;
     for (const std::string& cell : cells) {
       const bool text = i < text_.size() && text_[i];
-      out_ += i == 0 ? fmt::format("<th scope=\"row\"{}>{}</th>", text ? " class=\"t\"" : "", cell)
-                     : fmt::format("<td{}>{}</td>", text ? " class=\"t\"" : "", cell);
+      body_ += i == 0 ? fmt::format("<th scope=\"row\"{}>{}</th>", text ? " class=\"t\"" : "", cell)
+                      : fmt::format("<td{}>{}</td>", text ? " class=\"t\"" : "", cell);
       ++i;
     }
-    out_ += "</tr>";
+    body_ += "</tr>";
   }
-  std::string end() const { return out_ + "</tbody></table></div>"; }
+  /// Long ones scroll in a window of their own.
+  std::string end() const {
+    return fmt::format("<div class=\"scroll{}\" {}</tr></thead><tbody>{}</tbody></table></div>",
+                       rows_ > kRowsInFull ? " tall" : "", head_, body_);
+  }
 
  private:
-  std::string out_;
+  static constexpr size_t kRowsInFull = 16;
+  std::string head_, body_;
   std::vector<bool> text_;
+  size_t rows_ = 0;
 };
 
 /// A part of a whole, as a bar; an SVG because its width needs no style.
@@ -271,7 +278,8 @@ class Page {
   }
 
   std::string device_table(const TraceDevice& device, size_t number) const {
-    Table table(fmt::format("BARs of {}", device.description.name), {"<BAR", "size", "<kind", "<width"});
+    Table table(f_.info.devices.size() > 1 ? fmt::format("BARs of {}", device.address) : "BARs",
+                {"<BAR", "size", "<kind", "<width"});
     size_t row = 0;
     for (size_t i = 0; i < device.description.bars.size(); ++i) {
       const BarDescription& b = device.description.bars[i];
@@ -284,50 +292,6 @@ class Page {
   }
 
   std::string timeline() const {
-    const bool mapped = !f_.mapping_points.empty();
-    std::string out =
-        "<div id=\"charts\" hidden><div class=\"toolbar\" role=\"toolbar\" aria-label=\"Timeline\">"
-        "<span class=\"group\"><button type=\"button\" id=\"zoom-in\" title=\"Zoom in (+)\">Zoom in</button>"
-        "<button type=\"button\" id=\"zoom-out\" title=\"Zoom out (-)\">Zoom out</button>"
-        "<button type=\"button\" id=\"pan-left\" title=\"Earlier (left arrow)\" aria-label=\"Earlier\">&#9664;</button>"
-        "<button type=\"button\" id=\"pan-right\" title=\"Later (right arrow)\" aria-label=\"Later\">&#9654;</button>"
-        "<button type=\"button\" id=\"zoom-all\" title=\"All (0)\">All</button></span>"
-        "<span class=\"group\" role=\"radiogroup\" aria-label=\"Axis\"><label><input type=\"radio\" name=\"axis\" "
-        "value=\"time\">time</label><label><input type=\"radio\" name=\"axis\" value=\"event\">event "
-        "number</label></span>"
-        "<output id=\"range\"></output></div>"
-        "<p class=\"faint hint\"><span class=\"key in\"></span> up: towards the CPU (reads, maps, interrupts, the "
-        "device's writes to memory). <span class=\"key out\"></span> down: away from it (writes, unmaps, resets). "
-        "<span class=\"key fail\"></span> failed. Heights are logarithmic. Drag to zoom, Shift and drag to move, "
-        "double click for all; the wheel zooms with Ctrl, or once the chart has been clicked.</p>"
-        "<div id=\"lanes\" class=\"chart\" tabindex=\"0\" role=\"application\" "
-        "aria-label=\"Events by track over time. Plus and minus zoom, arrows move, 0 shows all. The tables below show "
-        "the "
-        "same.\"></div><p id=\"under\" class=\"under\">Point at an event to see it.</p>";
-    if (mapped) {
-      out +=
-          "<h3>Mapped bytes</h3><div id=\"mapped-bytes\" class=\"chart small\"></div>"
-          "<h3>Mappings</h3><div id=\"mapped-count\" class=\"chart small\"></div>";
-    }
-    out +=
-        "<h3>In this range</h3><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Events in this "
-        "range by track\"><table id=\"view-tracks\"><thead><tr><th scope=\"col\" class=\"t\">track</th><th "
-        "scope=\"col\">events</th>"
-        "<th scope=\"col\">in</th><th scope=\"col\">out</th><th scope=\"col\">bytes in</th><th scope=\"col\">bytes "
-        "out</th></tr></thead><tbody></tbody></table></div>"
-        "<div class=\"toolbar\"><label>Track <select id=\"filter-track\"><option "
-        "value=\"\">all</option></select></label>"
-        "<label>Address <input id=\"filter-address\" inputmode=\"text\" size=\"12\" placeholder=\"0x...\" "
-        "spellcheck=\"false\" autocomplete=\"off\"></label>"
-        "<span class=\"group\"><button type=\"button\" id=\"page-back\">Previous</button>"
-        "<button type=\"button\" id=\"page-on\">Next</button></span><output id=\"list-range\"></output></div>"
-        "<div class=\"scroll tall\" tabindex=\"0\" role=\"region\" aria-label=\"Events in this range\">"
-        "<table id=\"view-events\"><thead><tr><th scope=\"col\">event</th><th scope=\"col\">time</th><th "
-        "scope=\"col\">after</th>"
-        "<th scope=\"col\" class=\"t\">track</th><th scope=\"col\" class=\"t\">what</th><th scope=\"col\" "
-        "class=\"t\">address</th>"
-        "<th scope=\"col\">bytes</th><th scope=\"col\" "
-        "class=\"t\">value</th></tr></thead><tbody></tbody></table></div></div>";
     Table table("Events by track", {"<track", "events", "in", "out", "bytes in", "bytes out"});
     for (size_t i = 0; i < f_.tracks.size(); ++i) {
       const TrackFigures& t = f_.tracks[i];
@@ -335,8 +299,8 @@ class Page {
       table.row({e(t.name), count(p + "events", t.events()), count(p + "in", t.inward), count(p + "out", t.outward),
                  bytes(p + "bytes_in", t.bytes_in), bytes(p + "bytes_out", t.bytes_out)});
     }
-    return out + "<details id=\"tracks-all\" open><summary>The whole trace by track</summary>" + table.end() +
-           "</details>";
+    return std::string(page_template().timeline) +
+           "<details id=\"tracks-all\" open><summary>The whole trace by track</summary>" + table.end() + "</details>";
   }
 
   std::string registers() const {
@@ -348,7 +312,7 @@ class Page {
                         ? std::string()
                         : fmt::format("; {} accesses to further places were not counted by place",
                                       count("registers.uncounted_accesses", f_.registers_uncounted_accesses)));
-    Table table("Hottest registers",
+    Table table("-Hottest registers",
                 {"<place", "<", "reads", "writes", "changes", "bytes", "<last value", "first", "last"});
     const uint64_t most = f_.registers.front().reads + f_.registers.front().writes;
     for (size_t i = 0; i < f_.registers.size(); ++i) {
@@ -371,7 +335,7 @@ class Page {
                     count("polls.total", f_.polls_total), count("polls.reads", f_.poll_reads),
                     f_.has_times() ? fmt::format(", {} in all", duration("polls.ns", f_.poll_ns)) : std::string());
     if (f_.polls.empty()) return out;
-    Table table("Polls",
+    Table table("-Polls",
                 {"<what is read", "<", "loops", "reads", "ended by change", "time", "longest", "longest time", "<at"});
     const uint64_t most = f_.polls.front().reads;
     for (size_t i = 0; i < f_.polls.size(); ++i) {
@@ -439,7 +403,7 @@ class Page {
   std::string interrupts() const {
     if (f_.vectors.empty()) return "<p class=\"faint\">No interrupt is in the trace.</p>";
     const bool several = f_.info.devices.size() > 1;
-    Table table("Interrupts by vector", {"<vector", "<", "count", "<first", "<last", "shortest gap"});
+    Table table("-Interrupts by vector", {"<vector", "<", "count", "<first", "<last", "shortest gap"});
     uint64_t most = 0;
     for (const VectorFigures& v : f_.vectors) most = std::max(most, v.count);
     for (size_t i = 0; i < f_.vectors.size(); ++i) {

@@ -65,12 +65,13 @@ def main():
     pieces = re.split(r"\{\{(title|body|figures|columns)\}\}", page)
     if pieces[1::2] != ["title", "body", "figures", "columns"]:
         sys.exit("page.html: wants {{title}}, {{body}}, {{figures}} and {{columns}}, in this order")
+    pieces = pieces[0::2] + [read(os.path.join(here, "timeline.html"))]
     text = ["// Generated from traces/report/page. Do not edit.\n#include \"traces/report/page_template.h\"\n\n"
             "namespace dartboard::traces {\nnamespace {\n"]
-    for number, piece in enumerate(pieces[0::2]):
+    for number, piece in enumerate(pieces):
         codes = ",".join(str(b - 256 if b > 127 else b) for b in piece.encode())
         text.append(f"constexpr char kPiece{number}[] = {{{codes}}};\n")
-    names = ", ".join(f"{{kPiece{n}, sizeof kPiece{n}}}" for n in range(len(pieces[0::2])))
+    names = ", ".join(f"{{kPiece{n}, sizeof kPiece{n}}}" for n in range(len(pieces)))
     text.append(f"}}  // namespace\n\nPageTemplate page_template() {{ return {{{names}}}; }}\n\n"
                 "}  // namespace dartboard::traces\n")
     with open(out, "w", encoding="utf-8") as file:

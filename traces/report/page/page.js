@@ -68,7 +68,7 @@ class Timeline {
         const [from, to] = chart.xAxisRange();
         return x < 0 ? '' : this.axisText(x, (to - from) / 10);
       },
-      drawGrid: false, axisLabelWidth: 90, pixelsPerLabel: 100,
+      drawGrid: false, axisLabelWidth: 74, pixelsPerLabel: 80,
     };
     const common = () => ({
       labels: ['x', 'y'], interactionModel: {}, axes: {x: {...xAxis}}, highlightCircleSize: 0, gridLineColor: colours().line,
@@ -91,7 +91,8 @@ class Timeline {
     this.lanes = new Dygraph($('lanes'), this.overview(), lanes);
 
     this.small = [];
-    if ($('mapped-bytes')) {
+    $('mapped').hidden = this.trace.figures.map_points === 0;
+    if (!$('mapped').hidden) {
       for (const [id, key, text] of [['mapped-bytes', 'bytes', bytesText], ['mapped-count', 'count', commas]]) {
         const options = common();
         Object.assign(options, {
@@ -104,7 +105,7 @@ class Timeline {
         this.small.push({key, chart: new Dygraph($(id), this.mapped(key), options)});
       }
     }
-    for (const id of ['lanes', 'mapped-bytes', 'mapped-count']) if ($(id)) this.listen($(id));
+    for (const id of ['lanes', 'mapped-bytes', 'mapped-count']) this.listen($(id));
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.recolour());
     this.changed();
   }
@@ -436,7 +437,7 @@ class Timeline {
 
 /** Ticks of an axis of bytes: round in binary. */
 function bytesTicker(low, high, pixels) {
-  const count = Math.max(2, Math.floor(pixels / 28));
+  const count = Math.max(2, Math.floor(pixels / 20));
   let step = 1;
   while (step * count < high - low) step *= 2;
   const ticks = [];
