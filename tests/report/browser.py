@@ -10,6 +10,13 @@ import time
 import websocket
 
 
+def _read(path):
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
 class Browser:
     """One Chromium with a profile of its own. It must be installed: a test without it fails."""
 
@@ -28,12 +35,12 @@ class Browser:
         self._process = subprocess.Popen(arguments + ["about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         port_file = os.path.join(self._profile, "DevToolsActivePort")
         until = time.monotonic() + 60
-        while not (os.path.exists(port_file) and open(port_file).read().count("\n") == 1):
+        while _read(port_file).count("\n") != 1:
             if self._process.poll() is not None or time.monotonic() > until:
                 self.close()
                 raise RuntimeError(f"{program} did not start")
             time.sleep(0.02)
-        port, path = open(port_file).read().split("\n")
+        port, path = _read(port_file).split("\n")
         self._socket = websocket.create_connection(f"ws://127.0.0.1:{port}{path}", timeout=120, suppress_origin=True)
         self._number = 0
         self._pages = {}

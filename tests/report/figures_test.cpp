@@ -168,7 +168,7 @@ TEST(Figures, MoreTracksThanThereIsRoomForShareOne) {
   EXPECT_EQ(f.tracks.back().events(), 300 - kTracksMax + 1);
 }
 
-TEST(Figures, BeyondTheDetailThereAreCountsForEverything) {
+TEST(Figures, BeyondTheDetailThereAreCounts) {
   SyntheticReader reader(50'000);
   ReportOptions options;
   options.detailed_events_max = 1000;
@@ -181,7 +181,7 @@ TEST(Figures, BeyondTheDetailThereAreCountsForEverything) {
   for (const auto& counts : data->timeline.slices) {
     for (const uint32_t n : counts) counted += n;
   }
-  EXPECT_EQ(counted, 50'000u);
+  EXPECT_EQ(counted, 49'000u);
 }
 
 struct PollRow {

@@ -55,8 +55,7 @@ struct ReportTimeline {
   std::vector<uint64_t> values;  ///< register values, vectors, handles
   std::vector<uint16_t> class_of;
 
-  /// Only if there are more events than in the columns: events by track, direction and slice of time (of events, if
-  /// there are no times).
+  /// Events that are not in the columns, by track, direction and slice of time (of events, if there are no times).
   uint64_t slice_width = 1;                   ///< ns or events
   std::vector<std::vector<uint32_t>> slices;  ///< [2 * track + outward][slice]
 };

@@ -298,8 +298,9 @@ void ReportBuilder::State::add(const Event& event, const Reply* reply) {
     t.addresses.push_back(address ^ std::exchange(last_address[track], address));
     t.lengths.push_back(event.length);
     t.values.push_back(has_value ? value : 0);
+  } else {
+    slice(any_time ? now_ns : number, track, !inward);
   }
-  slice(any_time ? now_ns : number, track, !inward);
 
   if (is_register_access(event.kind)) on_register(event, track, has_value, value, now_ns);
   if (event.kind == EventKind::kDmaMap || event.kind == EventKind::kDmaUnmap) on_mapping(event, reply, now_ns);
@@ -560,7 +561,6 @@ ReportData ReportBuilder::finish(const TraceInfo& info, const ReadReport& read) 
 
   ReportData data;
   data.timeline = std::move(s.t);
-  if (f.detailed_events == f.events) data.timeline.slices.clear();
   data.figures = std::move(f);
   return data;
 }

@@ -50,17 +50,19 @@ std::string goto_button(uint64_t first, uint64_t last, uint64_t from_ns, uint64_
 
 class Table {
  public:
-  /// Columns that begin with '<' are text, the others numbers. A caption that begins with '-' repeats a heading: it is
-  /// for those who do not see the page.
+  /// Columns that begin with '<' are short text, with '~' long text, the others numbers. A caption that begins with '-'
+  /// repeats a heading: it is for those who do not see the page.
   Table(std::string_view caption, std::initializer_list<std::string_view> columns) {
     const bool hidden = caption.starts_with('-');
     const std::string text_of_caption = e(caption.substr(hidden ? 1 : 0));
     head_ = fmt::format("tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table><caption{1}>{0}</caption><thead><tr>",
                         text_of_caption, hidden ? " class=\"unseen\"" : "");
     for (const std::string_view column : columns) {
-      const bool text = column.starts_with('<');
-      text_.push_back(text);
-      head_ += fmt::format("<th scope=\"col\"{}>{}</th>", text ? " class=\"t\"" : "", column.substr(text ? 1 : 0));
+      const char* const look = column.starts_with('<')   ? " class=\"t\""
+                               : column.starts_with('~') ? " class=\"t w\""
+                                                         : "";
+      looks_.push_back(look);
+      head_ += fmt::format("<th scope=\"col\"{}>{}</th>", look, column.substr(*look == '\0' ? 0 : 1));
     }
   }
   void row(std::initializer_list<std::string> cells) {
@@ -68,9 +70,9 @@ class Table {
     body_ += "<tr>";
     size_t i = 0;
     for (const std::string& cell : cells) {
-      const bool text = i < text_.size() && text_[i];
-      body_ += i == 0 ? fmt::format("<th scope=\"row\"{}>{}</th>", text ? " class=\"t\"" : "", cell)
-                      : fmt::format("<td{}>{}</td>", text ? " class=\"t\"" : "", cell);
+      const char* const look = i < looks_.size() ? looks_[i] : "";
+      body_ +=
+          i == 0 ? fmt::format("<th scope=\"row\"{}>{}</th>", look, cell) : fmt::format("<td{}>{}</td>", look, cell);
       ++i;
     }
     body_ += "</tr>";
@@ -84,7 +86,7 @@ class Table {
  private:
   static constexpr size_t kRowsInFull = 16;
   std::string head_, body_;
-  std::vector<bool> text_;
+  std::vector<const char*> looks_;
   size_t rows_ = 0;
 };
 
@@ -176,7 +178,7 @@ class Page {
                          e(r.stopped));
     if (!r.first.empty()) {
       Table table(r.divergences > r.first.size() ? "The first divergences" : "Divergences",
-                  {"request", "<layer", "<expected", "<got"});
+                  {"request", "<layer", "~expected", "~got"});
       for (size_t i = 0; i < r.first.size(); ++i) {
         const Divergence& d = r.first[i];
         table.row({fmt::format("<button type=\"button\" class=\"goto\" data-request=\"{0}\" title=\"Show in the "
@@ -188,13 +190,13 @@ class Page {
       out += table.end();
     }
     if (!r.by_policy.empty()) {
-      Table table("Differences by policy", {"<what", "requests"});
+      Table table("Differences by policy", {"~what", "requests"});
       for (size_t i = 0; i < r.by_policy.size(); ++i)
         table.row({e(r.by_policy[i].what), count(fmt::format("replay.by_policy.{}.count", i), r.by_policy[i].count)});
       out += table.end();
     }
     if (!r.waits.empty()) {
-      Table table("Waits of the replay", {"request", "time", "<for"});
+      Table table("Waits of the replay", {"request", "time", "~for"});
       for (size_t i = 0; i < r.waits.size(); ++i) {
         const auto path = fmt::format("replay.waits.{}.", i);
         table.row(
@@ -260,6 +262,7 @@ class Page {
     out += kind_tile("device DMA writes", EventKind::kDeviceDmaWrite, true);
     if (f_.kind(EventKind::kDmaMap).count != 0) {
       out += tile("DMA maps", kind_count(EventKind::kDmaMap), kind_bytes(EventKind::kDmaMap));
+      out += kind_tile("DMA unmaps", EventKind::kDmaUnmap, false);
       out += tile("mapped at most", bytes("mappings.peak_bytes", f_.peak_mapped_bytes),
                   count("mappings.peak_count", f_.peak_mappings) + " mappings");
     }
@@ -420,7 +423,7 @@ class Page {
 
   std::string notable_table(const char* caption, const std::vector<NotableFigures>& list) const {
     if (list.empty()) return {};
-    Table table(caption, {"<at", "event", "<what", "<text"});
+    Table table(caption, {"<at", "event", "~what", "~text"});
     for (const NotableFigures& n : list) {
       const TrackFigures& track = f_.tracks[n.track];
       const bool has_address = track.kind == TrackKind::kBar || track.kind == TrackKind::kConfig;
@@ -444,7 +447,7 @@ class Page {
     std::string out = fmt::format("<p>{} records, {} not understood.</p>", count("trace.records", f_.read.records),
                                   count("trace.unknown", f_.read.unknown));
     if (!f_.read.kinds.empty()) {
-      Table table("Records by kind", {"<kind", "count", "<not shown because"});
+      Table table("Records by kind", {"<kind", "count", "~not shown because"});
       for (size_t i = 0; i < f_.read.kinds.size(); ++i) {
         const RecordCount& k = f_.read.kinds[i];
         table.row({fmt::format("<code>{}</code>", e(k.name)),
@@ -453,7 +456,7 @@ class Page {
       out += table.end();
     }
     if (!f_.read.first_unknown.empty()) {
-      Table table("The first that were not understood", {"record", "<text"});
+      Table table("The first that were not understood", {"record", "~text"});
       for (const auto& [number, text] : f_.read.first_unknown)
         table.row({with_commas(number), fmt::format("<code>{}</code>", e(text))});
       out += table.end();

@@ -26,16 +26,11 @@ def digest(text):
 
 
 def licence(path):
-    """The permission text without what a distribution wrote around it."""
-    text = read(path)
-    copyright_lines = re.findall(r"^ *Copyright \(c\).*$", text, re.M)
-    permission = re.search(r"^ *Permission is hereby granted.*?(?:OTHER DEALINGS IN THE SOFTWARE|IN THE SOFTWARE)\.$",
-                           text, re.M | re.S)
-    if not permission or not copyright_lines:
+    """From the first copyright line to the end of the permission, without what a distribution wrote around it."""
+    found = re.search(r"^ *Copyright \(c\).*?Permission is hereby granted.*?(?:IN THE|THE) SOFTWARE\.$", read(path), re.M | re.S)
+    if not found:
         sys.exit(f"{path}: no MIT licence found")
-    # Every holder named there, though some are of files that are not used: too many does no harm.
-    lines = list(dict.fromkeys(re.sub(r"\s*<[^>]*>", "", line.strip()) for line in copyright_lines))
-    return "\n".join(lines) + "\n\n" + permission.group(0)
+    return re.sub(r"\s*<[^>\n]*@[^>\n]*>", "", found.group(0))
 
 
 def escape(text):

@@ -31,19 +31,22 @@ function countColumns(trace, view, width) {
   return {counts, fails};
 }
 
-/** Calls for each slice in `view` that has counts of events that are not shown one by one. */
+/** Calls for each slice in `view` that has events which are not in the columns; says whether one is only partly in it. */
 function forSlices(trace, view, call) {
   const {slices, slice_width: width, tracks} = trace.figures;
-  if (slices === 0 || view.to <= view.detailEnd) return;
-  const begin = Math.max(0, Math.floor(view.from / width)), end = Math.min(slices, Math.ceil(view.to / width) + 1);
+  if (slices === 0) return false;
+  const begin = Math.max(0, Math.floor(view.from / width)), end = Math.min(slices - 1, Math.floor(view.to / width));
+  let partly = false;
   for (let row = 0; row < 2 * tracks.length; ++row) {
-    for (let s = begin; s < end; ++s) {
-      const from = s * width;
-      if (from < view.detailEnd || from > view.to) continue;
+    for (let s = begin; s <= end; ++s) {
       const count = trace.slices[row * slices + s];
-      if (count !== 0) call(row, from, count);
+      if (count === 0) continue;
+      call(row, s * width, count);
+      // The last slice ends with the trace.
+      partly = partly || s * width < view.from || ((s + 1) * width > view.to && s < slices - 1);
     }
   }
+  return partly;
 }
 
 /** Draws into `area` {x, y, w, h}. `wanted(i)` picks events to stand out; `marks` are x of vertical lines. */
@@ -70,7 +73,7 @@ function drawLanes(context, area, trace, view, wanted, marks) {
       for (let x = 0; x < width; ++x) {
         const n = counts[row + x];
         if (n === 0) continue;
-        const size = most === 1 ? half * 0.7 : half * (0.3 + 0.7 * Math.log(n) / Math.log(most));
+        const size = most === 1 ? half * 0.7 : half * (0.4 + 0.6 * Math.log(n) / Math.log(most));
         context.fillStyle = fails[row + x] ? colour.fail : outward ? colour.out : colour.in;
         context.fillRect(area.x + x, outward ? middle + 1 : middle - size, tick, size);
       }
@@ -122,7 +125,7 @@ function eventLabel(trace, i) {
   switch (c.kind) {
     case 'interrupt': return {long: 'vector ' + trace.value[i], short: String(trace.value[i])};
     case 'dma-map': case 'dma-unmap':
-      return {long: bytesText(trace.length[i]) + ' ' + c.kind.slice(4), short: c.kind.slice(4)};
+      return {long: (trace.length[i] ? bytesText(trace.length[i]) + ' ' : '') + c.kind.slice(4), short: c.kind.slice(4)};
     case 'reset': case 'mark': case 'ping': case 'probe': return {long: c.kind, short: c.kind};
     default: {
       const where = hex(trace.address[i]);

@@ -54,7 +54,6 @@ class Timeline {
     return {
       from, to, first: this.firstFrom(from - slack), last: this.firstFrom(to + slack + (time ? 0 : 1e-6)),
       x: time ? (i) => time[i] : (i) => i,
-      detailEnd: trace.count < trace.figures.events ? this.x(trace.count - 1) : Infinity,
     };
   }
 
@@ -113,7 +112,9 @@ class Timeline {
   selectorColours() {
     const c = colours();
     return {rangeSelectorPlotStrokeColor: c.faint, rangeSelectorPlotFillColor: c.faint, rangeSelectorPlotFillGradientColor: c.card,
-            rangeSelectorBackgroundStrokeColor: c.line, rangeSelectorForegroundStrokeColor: c.fg, rangeSelectorPlotLineWidth: 1};
+            rangeSelectorBackgroundStrokeColor: c.line, rangeSelectorForegroundStrokeColor: c.fg, rangeSelectorPlotLineWidth: 1,
+            // What is not in the range is dimmed with a light grey, which is glaring on a dark page.
+            rangeSelectorAlpha: matchMedia('(prefers-color-scheme: dark)').matches ? 0.14 : 0.6};
   }
 
   recolour() {
@@ -125,10 +126,9 @@ class Timeline {
   /** Events over the whole trace, for the strip below the lanes: logarithm of the number in each of 600 slices. */
   overview() {
     const n = 600, counts = new Float64Array(n), end = this.end();
-    const view = {from: 0, to: end, detailEnd: this.trace.count < this.trace.figures.events ? this.x(this.trace.count - 1) : Infinity};
     const put = (x, count) => { counts[Math.min(n - 1, Math.floor(x / end * n))] += count; };
     for (let i = 0; i < this.trace.count; ++i) put(this.x(i), 1);
-    forSlices(this.trace, view, (row, from, count) => put(from, count));
+    forSlices(this.trace, {from: 0, to: end}, (row, from, count) => put(from, count));
     return Array.from(counts, (c, i) => [i / (n - 1) * end, Math.log1p(c)]);
   }
 
@@ -368,7 +368,7 @@ class Timeline {
       if (c.in) c.row.bytesIn += trace.length[i]; else c.row.bytesOut += trace.length[i];
     }
     let counted = false;
-    forSlices(trace, view, (row, from, count) => {
+    const partly = forSlices(trace, view, (row, from, count) => {
       counted = true;
       rows[trace.laneOf[row >> 1]][row & 1 ? 'out' : 'in'] += count;
     });
@@ -394,7 +394,7 @@ class Timeline {
     const step = (view.to - view.from) / 1000;
     const range = $('range');
     range.textContent = `${this.axisText(view.from, step)} to ${this.axisText(view.to, step)}` +
-        (this.axis === 'time' ? `, ${durationText(view.to - view.from)}` : '') + `: ${commas(events)} events`;
+        (this.axis === 'time' ? `, ${durationText(view.to - view.from)}` : '') + `: ${partly ? 'about ' : ''}${commas(events)} events`;
     Object.assign(range.dataset, {from: view.from, to: view.to, events});
     this.starts = [view.first];
     this.list();
