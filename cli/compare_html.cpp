@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/text.h"
 #include "cli/compare_report.h"
 #include "cli/output.h"
 
@@ -43,20 +44,6 @@ svg{width:100%;height:auto;display:block}svg text{fill:var(--faint);font:11px sy
 details{margin:.5rem 0}summary{cursor:pointer}li{overflow-wrap:anywhere}
 @media (max-width:480px){body{padding:.6rem}section{padding:.7rem}figure svg text{font-size:16px}}
 )css";
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
-    }
-  }
-  return out;
-}
 
 size_t hue(std::string_view strategy) {
   const auto infos = strategy_infos();
@@ -114,7 +101,7 @@ std::string draw(const Comparison& c, const Plot& plot) {
   const Axis axis(plot.low, static_cast<double>(high), plot.step);
   const double span = kWidth - kLeft - kRight;
   std::string svg =
-      fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", kWidth, kHeight, escaped(plot.caption));
+      fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", kWidth, kHeight, escaped_markup(plot.caption));
   for (int i = 0; i < axis.ticks(); ++i) {
     const double y = axis.y(axis.tick(i));
     svg += fmt::format(
@@ -136,7 +123,7 @@ std::string draw(const Comparison& c, const Plot& plot) {
     }
     path += fmt::format("H{:.1f}", kLeft + span * static_cast<double>(row.run.steps) / static_cast<double>(steps));
     svg += fmt::format("<path class=\"curve\" {} d=\"{}\"><title>{}</title></path>", stroke(row.strategy), path,
-                       escaped(row.strategy));
+                       escaped_markup(row.strategy));
   }
   return svg + "</svg>";
 }
@@ -169,7 +156,7 @@ std::string table(const Comparison& c) {
   }
   out += "</tr></thead><tbody>";
   for (const Figures& f : c.rows) {
-    out += fmt::format("<tr><td>{}</td><td class=\"{}\">{}</td>", escaped(f.strategy), f.served() ? "good" : "bad",
+    out += fmt::format("<tr><td>{}</td><td class=\"{}\">{}</td>", escaped_markup(f.strategy), f.served() ? "good" : "bad",
                        outcome_text(f));
     if (f.not_started) {
       out += "<td colspan=\"15\"></td></tr>";
@@ -190,7 +177,7 @@ std::string table(const Comparison& c) {
 std::string notes(const Comparison& c) {
   std::string items;
   const auto item = [&](const std::string& who, const std::string& text) {
-    items += fmt::format("<li><b>{}</b>: {}</li>", escaped(who), escaped(text));
+    items += fmt::format("<li><b>{}</b>: {}</li>", escaped_markup(who), escaped_markup(text));
   };
   for (const Figures& f : c.rows) {
     if (f.not_started) item(f.strategy, f.not_started->sentence);
@@ -205,8 +192,8 @@ std::string notes(const Comparison& c) {
     out += fmt::format("<details open><summary>What did not go</summary><ul>{}</ul></details>", items);
   std::string parameters;
   for (const guest::Parameter& p : c.workload->parameters) {
-    parameters += fmt::format("<li>{}: {} <span class=\"faint\">({})</span></li>", escaped(p.name), escaped(p.value),
-                              p.source.empty() ? "assumed" : escaped(p.source));
+    parameters += fmt::format("<li>{}: {} <span class=\"faint\">({})</span></li>", escaped_markup(p.name), escaped_markup(p.value),
+                              p.source.empty() ? "assumed" : escaped_markup(p.source));
   }
   return out + fmt::format("<details><summary>The workload's parameters</summary><ul>{}</ul></details>", parameters);
 }
@@ -218,7 +205,7 @@ std::string legend(const Comparison& c) {
     out += fmt::format(
         "<span><svg viewBox=\"0 0 30 10\" aria-hidden=\"true\"><line x1=\"0\" x2=\"30\" y1=\"5\" y2=\"5\" "
         "stroke-width=\"2\" {}/></svg> {}</span>",
-        stroke(f.strategy), escaped(f.strategy));
+        stroke(f.strategy), escaped_markup(f.strategy));
   }
   return out + "</div>";
 }
@@ -243,13 +230,13 @@ std::string to_html(const std::vector<Comparison>& all, const ComparisonOptions&
   for (const Comparison& c : all) {
     if (c.profile != profile) {
       profile = c.profile;
-      out += fmt::format("<h2>{}</h2><p>{}</p><p class=\"faint\">{}.</p>", escaped(profile->name),
-                         escaped(profile->model), escaped(fmt::format("{}", fmt::join(timing_notes(*profile), ", "))));
+      out += fmt::format("<h2>{}</h2><p>{}</p><p class=\"faint\">{}.</p>", escaped_markup(profile->name),
+                         escaped_markup(profile->model), escaped_markup(fmt::format("{}", fmt::join(timing_notes(*profile), ", "))));
     }
     out += fmt::format("<section><h3>{}</h3><p class=\"faint\">{}</p><p>{}</p>{}{}<div class=\"plots\">",
-                       escaped(c.workload->name), escaped(c.workload->about), escaped(c.advice), table(c), legend(c));
+                       escaped_markup(c.workload->name), escaped_markup(c.workload->about), escaped_markup(c.advice), table(c), legend(c));
     for (const Plot& plot : kPlots)
-      out += fmt::format("<figure>{}<figcaption>{}</figcaption></figure>", draw(c, plot), escaped(plot.caption));
+      out += fmt::format("<figure>{}<figcaption>{}</figcaption></figure>", draw(c, plot), escaped_markup(plot.caption));
     out += "</div>" + notes(c) + "</section>";
   }
   return out + "</body></html>\n";

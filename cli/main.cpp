@@ -264,6 +264,7 @@ int parse_and_run(int argc, char** argv) {
     if (!notation) return static_cast<int>(report(notation.error()));
     device = std::move(*notation);
   }
+  if (trace_command) code = trace_command();
   if (replay_command->parsed()) code = run_replay(replay);
   if (profiles_command->parsed()) code = run_profiles(profiles);
   if (devices_command->parsed()) code = run_devices(devices);
@@ -273,7 +274,6 @@ int parse_and_run(int argc, char** argv) {
   if (fdt_command->parsed()) code = run_fdt(fdt);
   if (compare_command->parsed()) code = run_compare(compare);
   if (conformance_command->parsed()) code = run_conformance(conformance);
-  if (trace_command) code = trace_command();
   return static_cast<int>(code);
 }
 

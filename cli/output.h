@@ -1,10 +1,11 @@
-// cli/output.h - colours on a terminal only, and numbers for people.
+// cli/output.h - colours on a terminal only. Numbers for people are in base/text.h.
 #pragma once
 
-#include <cstdint>
 #include <cstdio>
 #include <string>
 #include <string_view>
+
+#include "base/text.h"
 
 namespace dartboard::cli {
 
@@ -25,9 +26,5 @@ class Style {
   std::string wrap(const char* code, std::string_view text) const;
   bool colours_;
 };
-
-std::string with_commas(uint64_t value);  ///< 27,207
-std::string bytes_text(uint64_t bytes);   ///< "96.0 MiB", exact when it is: "512 MiB"
-std::string duration_text(uint64_t ns);   ///< "1.234 s", "56.7 ms"
 
 }  // namespace dartboard::cli

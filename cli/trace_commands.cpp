@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/trace_common.h"
+#include "cli/trace_report.h"
 
 namespace dartboard::cli {
 
@@ -32,6 +33,7 @@ void add_trace_commands(CLI::App& app, std::function<ExitCode()>* chosen) {
   add_trace_cut(*trace, chosen);
   add_trace_convert(*trace, chosen);
   add_trace_diff(*trace, chosen);
+  add_trace_report(*trace, chosen);
 }
 
 }  // namespace dartboard::cli

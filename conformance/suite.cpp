@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "conformance/bench.h"
 #include "conformance/stimulus.h"
 
@@ -17,21 +18,6 @@ std::vector<const Rule*> chosen(std::span<const Rule* const> rules) {
   std::vector<const Rule*> all;
   for (const Rule& rule : all_rules()) all.push_back(&rule);
   return all;
-}
-
-/// XML 1.0 has no place for most control characters, whatever the escaping.
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-  }
-  return out;
 }
 
 }  // namespace
@@ -123,7 +109,7 @@ std::string junit_xml(const Report& report) {
   const std::string counts = fmt::format("tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\"", report.rows.size(),
                                          report.count(Status::kFail), report.count(Status::kSkip));
   std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
-  out += fmt::format("<testsuites {}>\n  <testsuite name=\"{}\" {}>\n", counts, escaped(report.device), counts);
+  out += fmt::format("<testsuites {}>\n  <testsuite name=\"{}\" {}>\n", counts, escaped_markup(report.device), counts);
   for (const Row& row : report.rows) {
     const Rule& rule = *row.rule;
     out += fmt::format("    <testcase classname=\"conformance.{}\" name=\"{}\"", rule.group, rule.id);
@@ -131,11 +117,11 @@ std::string junit_xml(const Report& report) {
       case Status::kPass: out += "/>\n"; continue;
       case Status::kFail:
         out += fmt::format(">\n      <failure message=\"{}\">{} ({}): {}</failure>\n    </testcase>\n",
-                           escaped(row.verdict.seen), escaped(rule.sentence), escaped(rule.spec),
-                           escaped(row.verdict.seen));
+                           escaped_markup(row.verdict.seen), escaped_markup(rule.sentence), escaped_markup(rule.spec),
+                           escaped_markup(row.verdict.seen));
         break;
       case Status::kSkip:
-        out += fmt::format(">\n      <skipped message=\"{}\"/>\n    </testcase>\n", escaped(row.verdict.seen));
+        out += fmt::format(">\n      <skipped message=\"{}\"/>\n    </testcase>\n", escaped_markup(row.verdict.seen));
         break;
     }
   }

@@ -13,6 +13,8 @@ dartboard_debian_packages=(
   zlib1g-dev liblzma-dev                                   # traces that others compressed (gzip, xz)
   liblua5.4-dev                                            # scripted endpoints
   verilator                                                # the RTL endpoint
+  libjs-dygraphs                                           # charts of the trace report
+  chromium python3-websocket                               # its test in a browser
 )
 dartboard_homebrew_packages=(llvm cmake ninja pkg-config python3 systemc googletest rapidcheck google-benchmark fmt
   tl-expected cli11 nlohmann-json dtc zstd zlib xz xxhash lua verilator)
@@ -69,6 +71,12 @@ dartboard_setup_macos() {
     echo "  brew install ${missing[*]}" >&2
     return 1
   fi
+  # Homebrew has no dygraphs.
+  [ -e "$(brew --prefix)/lib/node_modules/dygraphs" ] || {
+    echo "dartboard: dygraphs (charts of the trace report) is missing. Install it with" >&2
+    echo "  brew install node && npm install -g dygraphs@2" >&2
+    return 1
+  }
 }
 
 dartboard_setup() {

@@ -1,0 +1,580 @@
+// traces/report/report_builder.cpp - events to figures and columns, in one pass.
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <unordered_map>
+
+#include <fmt/format.h>
+
+#include "traces/report/poll_finder.h"
+#include "traces/report/report.h"
+
+namespace dartboard::traces {
+namespace {
+
+constexpr uint64_t kSlices = 4096;
+constexpr size_t kPollGroupsMax = 4096;
+constexpr size_t kMappingsLiveMax = size_t{1} << 22;
+constexpr int kConfigSpace = -1;
+
+TrackKind track_kind(EventKind kind) {
+  switch (kind) {
+    case EventKind::kConfigRead:
+    case EventKind::kConfigWrite:
+    case EventKind::kDeviceConfig: return TrackKind::kConfig;
+    case EventKind::kMapBar:
+    case EventKind::kResizeBar:
+    case EventKind::kMmioRead:
+    case EventKind::kMmioWrite:
+    case EventKind::kDeviceMemory: return TrackKind::kBar;
+    case EventKind::kDmaMap:
+    case EventKind::kDmaUnmap: return TrackKind::kMappings;
+    case EventKind::kHostRead:
+    case EventKind::kHostWrite: return TrackKind::kHostMemory;
+    case EventKind::kDeviceDmaRead:
+    case EventKind::kDeviceDmaWrite: return TrackKind::kDeviceDma;
+    case EventKind::kInterrupt:
+    case EventKind::kIrqSetup: return TrackKind::kInterrupts;
+    case EventKind::kReset: return TrackKind::kResets;
+    case EventKind::kProbe:
+    case EventKind::kPing:
+    case EventKind::kMark: return TrackKind::kOther;
+  }
+  return TrackKind::kOther;
+}
+
+bool is_register_access(EventKind kind) {
+  return kind == EventKind::kConfigRead || kind == EventKind::kConfigWrite || kind == EventKind::kMmioRead ||
+         kind == EventKind::kMmioWrite;
+}
+
+bool is_read(EventKind kind) {
+  return kind == EventKind::kConfigRead || kind == EventKind::kMmioRead;
+}
+
+uint64_t plus(uint64_t a, uint64_t b) {
+  return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+bool value_of(const Payload& data, uint64_t* value) {
+  if (data.length == 0 || data.length > kValueBytesMax || !data.is_whole()) return false;
+  *value = 0;
+  for (uint64_t i = data.length; i-- > 0;) *value = *value << 8 | std::to_integer<uint64_t>(data.at(i));
+  return true;
+}
+
+/// What stands in the value column: register values, vectors and handles.
+bool shown_value(const Event& event, const Reply* reply, uint64_t* value) {
+  const bool answered = reply != nullptr && reply->status == 0;
+  switch (event.kind) {
+    case EventKind::kConfigRead: *value = answered ? reply->value0 : 0; return answered;
+    case EventKind::kMmioRead:
+    case EventKind::kHostRead: return answered && value_of(reply->data, value);
+    case EventKind::kMmioWrite:
+    case EventKind::kHostWrite:
+    case EventKind::kDeviceMemory:
+    case EventKind::kDeviceDmaRead:
+    case EventKind::kDeviceDmaWrite: return value_of(event.data, value);
+    case EventKind::kDmaMap:
+    case EventKind::kDmaUnmap: *value = event.target; return true;
+    case EventKind::kMapBar: *value = answered ? reply->value1 : 0; return answered;
+    case EventKind::kConfigWrite:
+    case EventKind::kDeviceConfig:
+    case EventKind::kResizeBar:
+    case EventKind::kIrqSetup:
+    case EventKind::kInterrupt: *value = event.value; return true;
+    default: return false;
+  }
+}
+
+std::string text_of(const Payload& data) {
+  std::string out;
+  const uint64_t count = data.is_whole() ? std::min<uint64_t>(data.length, 300) : 0;
+  for (uint64_t i = 0; i < count; ++i) out += static_cast<char>(data.at(i));
+  return out;
+}
+
+/// What stands in the address column: for mappings the bus address that was given out, if the recording has it.
+uint64_t shown_address(const Event& event, const Reply* reply) {
+  if (event.kind == EventKind::kMapBar && reply != nullptr) return reply->value0;
+  if (event.kind != EventKind::kDmaMap || reply == nullptr || reply->status != 0) return event.address;
+  if (reply->data.empty()) return reply->value0;
+  return reply->data.is_whole() && reply->data.length >= 8 ? reply->data.le64(0) : event.address;
+}
+
+struct PlaceHash {
+  size_t operator()(const std::pair<uint32_t, uint64_t>& place) const {
+    uint64_t x = place.second * 0x9e3779b97f4a7c15u ^ (uint64_t{place.first} << 32);
+    x ^= x >> 29;
+    return static_cast<size_t>(x * 0xbf58476d1ce4e5b9u);
+  }
+};
+
+/// Orders by `less` and keeps the first `count`.
+template <class T, class Less>
+void keep_first(std::vector<T>* items, size_t count, Less less) {
+  std::sort(items->begin(), items->end(), less);
+  if (items->size() > count) items->resize(count);
+}
+
+}  // namespace
+
+bool is_inward(EventKind kind) {
+  switch (kind) {
+    case EventKind::kConfigWrite:
+    case EventKind::kMmioWrite:
+    case EventKind::kHostWrite:
+    case EventKind::kDmaUnmap:
+    case EventKind::kResizeBar:
+    case EventKind::kDeviceDmaRead:
+    case EventKind::kIrqSetup:
+    case EventKind::kReset: return false;
+    default: return true;
+  }
+}
+
+bool moves_bytes(EventKind kind) {
+  switch (kind) {
+    case EventKind::kProbe:
+    case EventKind::kMapBar:
+    case EventKind::kResizeBar:
+    case EventKind::kInterrupt:
+    case EventKind::kIrqSetup:
+    case EventKind::kReset:
+    case EventKind::kPing:
+    case EventKind::kMark: return false;
+    default: return true;
+  }
+}
+
+std::string_view to_string(TrackKind kind) {
+  switch (kind) {
+    case TrackKind::kConfig: return "config";
+    case TrackKind::kBar: return "bar";
+    case TrackKind::kMappings: return "mappings";
+    case TrackKind::kHostMemory: return "host-memory";
+    case TrackKind::kDeviceDma: return "device-dma";
+    case TrackKind::kInterrupts: return "interrupts";
+    case TrackKind::kResets: return "resets";
+    case TrackKind::kOther: return "other";
+  }
+  return "other";
+}
+
+std::string_view to_string(WaitKind kind) {
+  switch (kind) {
+    case WaitKind::kGap: return "gap";
+    case WaitKind::kPoll: return "poll";
+    case WaitKind::kReply: return "reply";
+  }
+  return "gap";
+}
+
+struct ReportBuilder::State {
+  using Place = std::pair<uint32_t, uint64_t>;  // track, address
+  struct Mapping {
+    uint64_t bytes = 0;
+  };
+  struct Last {
+    bool any = false;
+    uint64_t event = 0, end_ns = 0;
+    uint32_t track = 0;
+    EventKind kind = EventKind::kMark;
+    uint64_t address = 0;
+  };
+  struct PendingWait {
+    WaitKind kind = WaitKind::kGap;
+    uint64_t ns = 0, first_ns = 0;
+    Last before, after;
+  };
+
+  explicit State(ReportOptions o) : options(std::move(o)), polls([this](const PollFinder::Loop& l) { on_loop(l); }) {}
+
+  void add(const Event& event, const Reply* reply);
+  uint32_t track_of(const Event& event);
+  void slice(uint64_t x, uint32_t track, bool outward);
+  void on_register(const Event& event, uint32_t track, bool has_value, uint64_t value, uint64_t ns);
+  void on_mapping(const Event& event, const Reply* reply, uint64_t ns);
+  void on_loop(const PollFinder::Loop& loop);
+  void on_request(const Event& event, const Reply* reply, uint32_t track, uint64_t ns);
+  void wait(const PendingWait& wait);
+  std::string name_of(const TraceInfo& info, uint32_t track, uint64_t address) const;
+  std::string what(const TraceInfo& info, const Last& last) const;
+
+  ReportOptions options;
+  Figures f;
+  ReportTimeline t;
+  std::map<std::tuple<uint16_t, TrackKind, uint32_t>, uint32_t> tracks;
+  uint32_t overflow_track = UINT32_MAX;
+  std::map<ReportTimeline::EventClass, uint16_t> classes;
+  std::vector<uint64_t> last_address;  // by track
+  std::unordered_map<Place, RegisterFigures, PlaceHash> registers;
+  std::map<std::pair<uint16_t, uint32_t>, Mapping> mappings;  // by device and handle
+  uint64_t mapped_bytes = 0;
+  uint64_t point_step = 1, points_skipped = 0;
+  MappingPoint pending_point;
+  PollFinder polls;
+  std::map<std::vector<PollFigures::Place>, PollFigures> poll_groups;
+  std::vector<PendingWait> waits;
+  std::map<std::tuple<uint16_t, IrqKind, uint64_t>, VectorFigures> vectors;
+  Last last;
+  uint64_t first_ns = 0, now_ns = 0, last_raw_ns = 0;
+  bool any_time = false;
+};
+
+uint32_t ReportBuilder::State::track_of(const Event& event) {
+  const TrackKind kind = track_kind(event.kind);
+  const uint32_t index = kind == TrackKind::kBar ? event.target : 0;
+  const auto key = std::make_tuple(event.device, kind, index);
+  if (const auto found = tracks.find(key); found != tracks.end()) return found->second;
+  if (overflow_track == UINT32_MAX || f.tracks.size() < kTracksMax) {
+    const uint32_t track = static_cast<uint32_t>(f.tracks.size());
+    TrackFigures figures;
+    if (f.tracks.size() + 1 == kTracksMax) {
+      overflow_track = track;
+      figures.device = UINT16_MAX;
+      figures.kind = TrackKind::kOther;
+    } else {
+      figures.device = event.device;
+      figures.kind = kind;
+      figures.index = index;
+      tracks.emplace(key, track);
+    }
+    f.tracks.push_back(std::move(figures));
+    last_address.push_back(0);
+    t.slices.resize(t.slices.size() + 2);
+    return track;
+  }
+  return overflow_track;
+}
+
+void ReportBuilder::State::slice(uint64_t x, uint32_t track, bool outward) {
+  while (x / t.slice_width >= kSlices) {
+    t.slice_width *= 2;
+    for (auto& counts : t.slices) {
+      const size_t half = (counts.size() + 1) / 2;
+      for (size_t i = 0; i < half; ++i) counts[i] = counts[2 * i] + (2 * i + 1 < counts.size() ? counts[2 * i + 1] : 0);
+      counts.resize(half);
+    }
+  }
+  auto& counts = t.slices[2 * track + (outward ? 1 : 0)];
+  const size_t at = static_cast<size_t>(x / t.slice_width);
+  if (counts.size() <= at) counts.resize(at + 1);
+  ++counts[at];
+}
+
+void ReportBuilder::State::add(const Event& event, const Reply* reply) {
+  const uint64_t number = f.events++;
+  if (number == 0) {
+    first_ns = event.time_ns;
+  } else if (event.time_ns < last_raw_ns) {
+    ++f.out_of_order;
+  }
+  last_raw_ns = event.time_ns;
+  any_time = any_time || event.time_ns != 0;
+  const uint64_t before_ns = now_ns;
+  if (event.time_ns > first_ns) now_ns = std::max(now_ns, event.time_ns - first_ns);
+
+  const uint32_t track = track_of(event);
+  const bool inward = is_inward(event.kind);
+  TrackFigures& figures = f.tracks[track];
+  KindFigures& kind = f.kinds[static_cast<size_t>(event.kind)];
+  const uint64_t bytes = moves_bytes(event.kind) ? event.length : 0;
+  ++(inward ? figures.inward : figures.outward);
+  (inward ? figures.bytes_in : figures.bytes_out) = plus(inward ? figures.bytes_in : figures.bytes_out, bytes);
+  ++kind.count;
+  kind.bytes = plus(kind.bytes, bytes);
+
+  uint64_t value = 0;
+  const bool has_value = shown_value(event, reply, &value);
+  const bool failed = event.is_request() && reply != nullptr && reply->status != 0;
+  if (t.class_of.size() < options.detailed_events_max) {
+    const ReportTimeline::EventClass look{track, event.kind, has_value, failed, event.source};
+    const auto [at, is_new] = classes.emplace(look, static_cast<uint16_t>(t.classes.size()));
+    if (is_new) t.classes.push_back(look);
+    t.class_of.push_back(at->second);
+    t.time_steps_ns.push_back(now_ns - before_ns);
+    const uint64_t address = shown_address(event, reply);
+    t.addresses.push_back(address ^ std::exchange(last_address[track], address));
+    t.lengths.push_back(event.length);
+    t.values.push_back(has_value ? value : 0);
+  } else {
+    slice(any_time ? now_ns : number, track, !inward);
+  }
+
+  if (is_register_access(event.kind)) on_register(event, track, has_value, value, now_ns);
+  if (event.kind == EventKind::kDmaMap || event.kind == EventKind::kDmaUnmap) on_mapping(event, reply, now_ns);
+  if (event.is_request()) on_request(event, reply, track, now_ns);
+
+  const auto note = [&](std::vector<NotableFigures>* list, std::string text) {
+    if (list->size() < kNotablesKept)
+      list->push_back(
+          {event.kind, track, number, now_ns, event.address, reply != nullptr ? reply->status : 0, std::move(text)});
+  };
+  if (event.kind == EventKind::kReset) note(&f.resets, {});
+  if (event.kind == EventKind::kMark) note(&f.marks, text_of(event.data));
+  if (failed) {
+    ++f.failed_requests;
+    note(&f.failures, text_of(reply->data));
+  }
+  if (event.kind == EventKind::kInterrupt) {
+    const auto irq = static_cast<IrqKind>(std::min(event.target, static_cast<uint32_t>(IrqKind::kRequest)));
+    const auto key = std::make_tuple(event.device, irq, event.value);
+    auto found = vectors.find(key);
+    if (found == vectors.end() && vectors.size() < kVectorsMax) {
+      VectorFigures v;
+      v.device = event.device;
+      v.kind = irq;
+      v.vector = event.value;
+      v.first_ns = now_ns;
+      v.first_event = number;
+      found = vectors.emplace(key, v).first;
+    } else if (found != vectors.end()) {
+      found->second.gap_min_ns = std::min(found->second.gap_min_ns, now_ns - found->second.last_ns);
+    }
+    if (found != vectors.end()) {
+      ++found->second.count;
+      found->second.last_ns = now_ns;
+      found->second.last_event = number;
+    }
+  }
+}
+
+void ReportBuilder::State::on_register(const Event& event, uint32_t track, bool has_value, uint64_t value,
+                                       uint64_t ns) {
+  const Place place{track, event.address};
+  auto found = registers.find(place);
+  const uint64_t number = f.events - 1;
+  if (found == registers.end()) {
+    if (registers.size() >= kRegistersMax) {
+      ++f.registers_uncounted_accesses;
+      return;
+    }
+    RegisterFigures r;
+    r.track = track;
+    r.address = event.address;
+    r.length_min = r.length_max = event.length;
+    r.first_event = number;
+    r.first_ns = ns;
+    found = registers.emplace(place, std::move(r)).first;
+  }
+  RegisterFigures& r = found->second;
+  ++(is_read(event.kind) ? r.reads : r.writes);
+  r.length_min = std::min(r.length_min, event.length);
+  r.length_max = std::max(r.length_max, event.length);
+  if (has_value) {
+    if (is_read(event.kind) && r.has_value && r.value != value) ++r.read_changes;
+    r.value = value;
+    r.has_value = true;
+  }
+  r.last_event = number;
+  r.last_ns = ns;
+}
+
+void ReportBuilder::State::on_mapping(const Event& event, const Reply* reply, uint64_t ns) {
+  const auto key = std::make_pair(event.device, event.target);
+  const auto found = mappings.find(key);
+  if (event.kind == EventKind::kDmaMap) {
+    if (reply != nullptr && reply->status != 0) return;
+    if (found != mappings.end()) {
+      mapped_bytes -= std::exchange(found->second.bytes, event.length);
+    } else {
+      if (mappings.size() >= kMappingsLiveMax) return;
+      mappings.emplace(key, Mapping{event.length});
+    }
+    mapped_bytes += event.length;  // recordings may claim anything; a wrap around is only a wrong figure
+  } else {
+    if (found == mappings.end()) {
+      ++f.unmaps_of_unknown;
+      return;
+    }
+    mapped_bytes -= found->second.bytes;
+    mappings.erase(found);
+  }
+  f.peak_mapped_bytes = std::max(f.peak_mapped_bytes, mapped_bytes);
+  f.peak_mappings = std::max<uint64_t>(f.peak_mappings, mappings.size());
+
+  // Of each `point_step` points the one with the most bytes is kept: peaks stay visible.
+  const MappingPoint point{f.events - 1, ns, mapped_bytes, mappings.size()};
+  if (points_skipped == 0 || point.bytes >= pending_point.bytes) pending_point = point;
+  if (++points_skipped < point_step) return;
+  points_skipped = 0;
+  f.mapping_points.push_back(pending_point);
+  if (f.mapping_points.size() < kMappingPointsMax) return;
+  point_step *= 2;
+  f.mapping_points_thinned = true;
+  for (size_t i = 0; i < kMappingPointsMax / 2; ++i) {
+    const MappingPoint &a = f.mapping_points[2 * i], &b = f.mapping_points[2 * i + 1];
+    f.mapping_points[i] = b.bytes >= a.bytes ? b : a;
+  }
+  f.mapping_points.resize(kMappingPointsMax / 2);
+}
+
+void ReportBuilder::State::on_request(const Event& event, const Reply* reply, uint32_t track, uint64_t ns) {
+  const uint64_t number = f.events - 1;
+  ++f.requests;
+  const uint64_t took_ns = reply != nullptr ? reply->duration_ns : 0;
+  const Last now{true, number, plus(ns, took_ns), track, event.kind, event.address};
+  if (is_read(event.kind)) {
+    uint64_t value = 0;
+    shown_value(event, reply, &value);
+    polls.read({track, event.address, event.length, value, number, ns, now.end_ns});
+  } else {
+    polls.other();
+  }
+  if (last.any) {
+    const uint64_t gap = ns > last.end_ns ? ns - last.end_ns : 0;
+    const auto limit = std::upper_bound(kGapLimitsNs.begin(), kGapLimitsNs.end(), gap);
+    ++f.gaps[static_cast<size_t>(limit - kGapLimitsNs.begin())];
+    if (gap >= kWaitNs) {
+      ++f.gap_waits;
+      f.gap_wait_ns = plus(f.gap_wait_ns, gap);
+      wait({WaitKind::kGap, gap, last.end_ns, last, now});
+    }
+  }
+  if (took_ns >= kWaitNs) wait({WaitKind::kReply, took_ns, ns, now, now});
+  last = now;
+}
+
+void ReportBuilder::State::wait(const PendingWait& pending) {
+  waits.push_back(pending);
+  // A heap with the shortest on top would do the same with more words.
+  if (waits.size() < 16 * kWaitsShown) return;
+  keep_first(&waits, 8 * kWaitsShown, [](const PendingWait& a, const PendingWait& b) {
+    return std::tie(b.ns, a.first_ns) < std::tie(a.ns, b.first_ns);
+  });
+}
+
+void ReportBuilder::State::on_loop(const PollFinder::Loop& loop) {
+  const PollFinder::Read& first = loop.round.front();
+  const uint64_t ns = loop.last.to_ns > first.from_ns ? loop.last.to_ns - first.from_ns : 0;
+  ++f.polls_total;
+  f.poll_reads += loop.reads;
+  f.poll_ns = plus(f.poll_ns, ns);
+  std::vector<PollFigures::Place> places;
+  for (const PollFinder::Read& read : loop.round) places.push_back({read.track, read.address, read.length, {}});
+  std::rotate(places.begin(), std::min_element(places.begin(), places.end()), places.end());
+  auto found = poll_groups.find(places);
+  if (found == poll_groups.end()) {
+    if (poll_groups.size() >= kPollGroupsMax) return;
+    PollFigures group;
+    group.places = places;
+    found = poll_groups.emplace(std::move(places), std::move(group)).first;
+  }
+  PollFigures& p = found->second;
+  ++p.polls;
+  p.reads += loop.reads;
+  p.ns = plus(p.ns, ns);
+  if (loop.changed) ++p.changed;
+  if (loop.reads > p.longest_reads) {
+    p.longest_reads = loop.reads;
+    p.longest_ns = ns;
+    p.first_event = first.event;
+    p.last_event = loop.last.event;
+    p.first_ns = first.from_ns;
+  }
+  if (ns >= kWaitNs) {
+    const Last from{true, first.event, first.to_ns, first.track, EventKind::kMmioRead, first.address};
+    const Last to{true, loop.last.event, loop.last.to_ns, loop.last.track, EventKind::kMmioRead, loop.last.address};
+    wait({WaitKind::kPoll, ns, first.from_ns, from, to});
+  }
+}
+
+std::string ReportBuilder::State::name_of(const TraceInfo& info, uint32_t track, uint64_t address) const {
+  const TrackFigures& t_ = f.tracks[track];
+  if (!options.name_of || t_.device >= info.devices.size()) return {};
+  if (t_.kind != TrackKind::kBar && t_.kind != TrackKind::kConfig) return {};
+  const int bar = t_.kind == TrackKind::kBar ? static_cast<int>(std::min<uint32_t>(t_.index, 255)) : kConfigSpace;
+  return options.name_of(info.devices[t_.device], bar, address);
+}
+
+std::string ReportBuilder::State::what(const TraceInfo& info, const Last& last_) const {
+  const TrackKind kind = f.tracks[last_.track].kind;
+  if (kind != TrackKind::kBar && kind != TrackKind::kConfig) return std::string(to_string(last_.kind));
+  const std::string name = name_of(info, last_.track, last_.address);
+  return fmt::format("{} {} + {:#x}{}{}", to_string(last_.kind), f.tracks[last_.track].name, last_.address,
+                     name.empty() ? "" : " ", name);
+}
+
+ReportBuilder::ReportBuilder(ReportOptions options) : state_(std::make_unique<State>(std::move(options))) {}
+ReportBuilder::~ReportBuilder() = default;
+ReportBuilder::ReportBuilder(ReportBuilder&&) noexcept = default;
+
+void ReportBuilder::add(std::span<const Event> events, std::span<const Reply> replies) {
+  for (const Event& event : events) state_->add(event, event.reply < replies.size() ? &replies[event.reply] : nullptr);
+}
+
+ReportData ReportBuilder::finish(const TraceInfo& info, const ReadReport& read) {
+  State& s = *state_;
+  Figures& f = s.f;
+  s.polls.other();
+  f.file = s.options.file.substr(s.options.file.find_last_of('/') + 1);
+  f.info = info;
+  f.read = read;
+  if (!s.any_time) f.info.clock = Clock::kNone;
+  f.duration_ns = s.now_ns;
+  f.detailed_events = s.t.class_of.size();
+  if (s.points_skipped != 0) f.mapping_points.push_back(s.pending_point);
+  f.mapped_bytes_at_end = s.mapped_bytes;
+  f.mappings_at_end = s.mappings.size();
+
+  for (TrackFigures& track : f.tracks) {
+    const char* const names[] = {"Config", "", "DMA map", "CPU memory", "Device DMA", "Interrupts", "Reset", "Other"};
+    track.name = names[static_cast<size_t>(track.kind)];
+    if (track.kind == TrackKind::kBar)
+      track.name = track.index < 6    ? fmt::format("BAR{}", track.index)
+                   : track.index == 6 ? "ROM"
+                                      : fmt::format("Region {}", track.index);
+    if (track.device == UINT16_MAX) {
+      track.name = "More devices";
+    } else if (info.devices.size() > 1) {
+      const std::string& address =
+          track.device < info.devices.size() ? info.devices[track.device].address : std::string();
+      track.name = (address.empty() ? fmt::format("#{}", track.device) : address) + " " + track.name;
+    }
+  }
+
+  f.registers_total = s.registers.size();
+  for (auto& [place, figures] : s.registers) f.registers.push_back(figures);
+  keep_first(&f.registers, kRegistersShown, [](const RegisterFigures& a, const RegisterFigures& b) {
+    return std::make_tuple(b.reads + b.writes, a.track, a.address) <
+           std::make_tuple(a.reads + a.writes, b.track, b.address);
+  });
+  for (RegisterFigures& r : f.registers) r.name = s.name_of(info, r.track, r.address);
+
+  for (auto& [places, group] : s.poll_groups) f.polls.push_back(group);
+  keep_first(&f.polls, kPollsShown, [](const PollFigures& a, const PollFigures& b) {
+    return std::tie(b.reads, a.places) < std::tie(a.reads, b.places);
+  });
+  for (PollFigures& p : f.polls) {
+    for (PollFigures::Place& place : p.places) place.name = s.name_of(info, place.track, place.address);
+  }
+
+  keep_first(&s.waits, kWaitsShown, [](const State::PendingWait& a, const State::PendingWait& b) {
+    return std::tie(b.ns, a.first_ns) < std::tie(a.ns, b.first_ns);
+  });
+  for (const auto& w : s.waits) {
+    f.waits.push_back(
+        {w.kind, w.ns, w.first_ns, w.before.event, w.after.event, s.what(info, w.before), s.what(info, w.after)});
+  }
+  for (auto& [key, vector] : s.vectors) f.vectors.push_back(vector);
+
+  ReportData data;
+  data.timeline = std::move(s.t);
+  data.figures = std::move(f);
+  return data;
+}
+
+Result<ReportData> build_report(EventReader& reader, ReportOptions options) {
+  ReportBuilder builder(std::move(options));
+  EventBatch batch;
+  for (;;) {
+    auto more = reader.next(&batch);
+    if (!more) return tl::unexpected<Error>(more.error());
+    if (!*more) break;
+    builder.add(batch);
+  }
+  return builder.finish(reader.info(), reader.report());
+}
+
+}  // namespace dartboard::traces
