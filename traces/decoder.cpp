@@ -30,13 +30,21 @@ class ZstdDecoder final : public Decoder {
       step.problem = "out of memory";
       return step;
     }
-    ZSTD_inBuffer input{in.data(), in.size(), 0};
+    // A call that meets damage gives out nothing at all, also not what it decoded before. So one block at a time goes
+    // in (as much as it asked for), and nothing while something is left to come out.
+    ZSTD_inBuffer input{in.data(), flushing_ ? 0 : std::min(in.size(), wanted_), 0};
     ZSTD_outBuffer output{out.data(), out.size(), 0};
-    const size_t hint = ZSTD_decompressStream(context_, &output, &input);
+    size_t hint = ZSTD_decompressStream(context_, &output, &input);
+    if (flushing_ && output.pos == 0 && ZSTD_isError(hint) == 0) {
+      input.size = std::min(in.size(), wanted_);
+      hint = ZSTD_decompressStream(context_, &output, &input);
+    }
+    flushing_ = output.pos == output.size;
     if (ZSTD_isError(hint) != 0) {
       step.problem = ZSTD_getErrorName(hint);
     } else if (input.pos != 0 || output.pos != 0) {
       whole_ = hint == 0;
+      wanted_ = whole_ ? kFrameBeginBytes : hint;
     }
     step.consumed = input.pos;
     step.produced = output.pos;
@@ -45,8 +53,12 @@ class ZstdDecoder final : public Decoder {
   }
 
  private:
+  static constexpr size_t kFrameBeginBytes = 5;  // the magic number and what tells how long the header is
+
   ZSTD_DCtx* context_;
+  size_t wanted_ = kFrameBeginBytes;
   bool whole_ = true;
+  bool flushing_ = false;  // the last step had no room for all of it
 };
 
 class GzipDecoder final : public Decoder {

@@ -184,6 +184,20 @@ TEST(ByteSource, DamageEndsTheStream) {
   }
 }
 
+TEST(ByteSource, WhatDecodesBeforeDamageIsReadInStepsOfAnySize) {
+  const std::string text = noise(400);
+  for (const Packer& packer : kPackers) {
+    if (*packer.name == '\0') continue;
+    std::string damaged = packer.pack(text);
+    damaged[damaged.size() - (packer.name == std::string_view("xz") ? 28 : 3)] ^= 1;  // in the checksum at its end
+    for (const size_t step : {1, 1000, 1 << 20}) {
+      const Content content = read_bytes(damaged, step);
+      EXPECT_EQ(content.bytes, text) << packer.name << step;
+      EXPECT_THAT(content.damage, HasSubstr("data is damaged")) << packer.name << step;
+    }
+  }
+}
+
 TEST(ByteSource, GarbageBehindACompressedFileIsDamage) {
   for (const Packer& packer : kPackers) {
     if (*packer.name == '\0') continue;

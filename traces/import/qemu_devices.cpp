@@ -90,7 +90,7 @@ int QemuDevices::current_vfio() {
 }
 
 int QemuDevices::by_rid(uint16_t rid) {
-  return rids_[rid];
+  return rids_.empty() ? kNone : rids_[rid];
 }
 
 int QemuDevices::by_type(std::string_view type) {
@@ -117,6 +117,7 @@ void QemuDevices::link(int device, uint16_t rid, std::string_view type) {
   d.rid = rid;
   d.has_rid = true;
   d.type = type.substr(0, kNameBytesMax);
+  if (rids_.empty()) rids_.assign(65536, kNone);
   rids_[rid] = device;
 }
 

@@ -87,7 +87,7 @@ class QemuDevices {
   std::string label(const QemuDevice& device) const;
 
   std::vector<QemuDevice> devices_;
-  std::vector<int> rids_ = std::vector<int>(65536, kNone);
+  std::vector<int> rids_;  // by address on the guest's bus; empty until one is seen
   std::vector<Range> ranges_;
   bool ranges_stale_ = false;
   size_t last_range_ = 0;
