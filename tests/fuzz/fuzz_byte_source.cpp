@@ -1,5 +1,5 @@
 // tests/fuzz/fuzz_byte_source.cpp - libFuzzer's entry: any bytes as a file that may be compressed, read as bytes and as
-// lines. Both see the same.
+// lines. Both see the same, up to damage.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -58,7 +58,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     require(line.size() <= kLineBytesMax && line.find('\n') == std::string_view::npos && lines.number() == count);
     require(lines.overlong() ? line.size() == kLineBytesMax : true);
   }
-  require(count == newlines + (total != 0 && last != std::byte{'\n'} ? 1 : 0));
+  // Of damaged data, how far a library gets may depend on the sizes of its calls (liblzma's does).
+  if (!source->damage()) require(count == newlines + (total != 0 && last != std::byte{'\n'} ? 1 : 0));
   require(lines.source().damage().has_value() == source->damage().has_value());
   return 0;
 }

@@ -23,19 +23,25 @@ std::string_view key_of(std::string_view name) {
   return name.substr(0, kNameBytesMax);
 }
 
-bool all_of(std::string_view text, std::string_view extra, bool letters) {
-  return !text.empty() && text.size() <= kLabelBytesMax && std::all_of(text.begin(), text.end(), [&](char c) {
-    const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    return hex || (letters && letter) || extra.find(c) != std::string_view::npos;
-  });
+bool is_hex(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+/// `pattern` with a hexadecimal digit for each 'x'.
+bool has_form(std::string_view text, std::string_view pattern) {
+  return text.size() == pattern.size() && std::equal(text.begin(), text.end(), pattern.begin(), [](char c, char want) {
+           return want == 'x' ? is_hex(c) : c == want;
+         });
 }
 /// An address on a bus, or the UUID of a mediated device: nothing that names a machine, a user or a file.
 bool is_address(std::string_view name) {
-  return all_of(name, ":.-", false) && name.find_first_of(":-") != std::string_view::npos;
+  return has_form(name, "xxxx:xx:xx.x") || has_form(name, "xx:xx.x") ||
+         has_form(name, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
 }
+/// As QEMU's types of devices are written.
 bool is_type(std::string_view type) {
-  return all_of(type, "-_.,+", true);
+  return !type.empty() && type.size() <= kLabelBytesMax && std::all_of(type.begin(), type.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  });
 }
 bool is_vfio_user(std::string_view name) {
   return name.starts_with("vfio-user") || name.starts_with("VFIO user") || name.starts_with("unix:");

@@ -78,7 +78,7 @@ std::string_view QemuEvents::why_text(Why why) {
     case kOtherMessage: return "the transport of vfio-user messages";
     case kShowsDevice: return "shows what the device is, not what it does";
     case kTooManyDevices: return "of a device beyond the first 256";
-    case kTooManyMappings: return "more mappings at a time than an import keeps (1,048,576)";
+    case kTooManyMappings: return "more mappings at a time than an import keeps (262,144)";
   }
   return {};
 }

@@ -28,8 +28,8 @@ namespace dartboard::traces {
 
 class QemuEvents {
  public:
-  /// Live mappings at most; more are counted and make no event.
-  static constexpr size_t kMappingsMax = size_t{1} << 20;
+  /// Live mappings at most (vfio's own limit is 65,535 by default); more are counted and make no event.
+  static constexpr size_t kMappingsMax = size_t{1} << 18;
 
   QemuEvents();
 
