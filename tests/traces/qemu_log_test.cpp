@@ -102,6 +102,14 @@ const Case kCases[] = {
      "vfio_region_write  (0000:01:00.0:region0+0x10, 0x5, 4)\n",
      {"config-write 0x10+4 = 0xfe000000", "mmio-write 0:0x10+4 = 0x5", "mmio-read 0:0x10+4 = 0x5",
       "mmio-write 0:0x10+4 = 0x5"}},
+    {"lines of two CPUs may stand between those of one access",
+     "vfio_pci_write_config  (0000:01:00.0, @0x10, 0xfe000000, len=0x4)\n"
+     "vfio_region_setup Device 0000:01:00.0, region 0 \"0000:01:00.0 BAR 0\", flags: 0x3, offset: 0x0, size: 0x1000\n"
+     "vfio_region_read  (0000:01:00.0:region0+0x10, 4) = 0x5\n"
+     "vfio_region_read  (0000:01:00.0:region0+0x20, 4) = 0x6\n"
+     "memory_region_ops_read cpu 0 mr 0x1 addr 0xfe000010 value 0x5 size 4 name '0000:01:00.0 BAR 0'\n"
+     "memory_region_ops_read cpu 1 mr 0x1 addr 0xfe000020 value 0x6 size 4 name '0000:01:00.0 BAR 0'\n",
+     {"config-write 0x10+4 = 0xfe000000", "mmio-read 0:0x10+4 = 0x5", "mmio-read 0:0x20+4 = 0x6"}},
     {"the MSI-X table of a vfio device is QEMU's own",
      "vfio_pci_write_config  (0000:01:00.0, @0x10, 0xfe000000, len=0x4)\n"
      "vfio_region_setup Device 0000:01:00.0, region 0 \"0000:01:00.0 BAR 0\", flags: 0x3, offset: 0x0, size: 0x1000\n"
@@ -315,6 +323,28 @@ TEST(QemuLog, ALogOfMoreDevicesThanThereMayBe) {
   const Imported log = read(text);
   EXPECT_EQ(log.info.devices.size(), 256u);
   EXPECT_EQ(log.count("vfio_region_read", "beyond the first 256"), 44u);
+}
+
+TEST(QemuLog, ALogOfMoreMappingsThanAnImportKeeps) {
+  std::string text;
+  constexpr uint64_t kMappingsMax = 262'144;
+  for (uint64_t i = 0; i < kMappingsMax + 7; ++i) {
+    text += fmt::format("vfio_user_dma_map  iova 0x{:x} size 0x1000 off 0x0 flags 0x3 async_ops 1\n", i << 12);
+  }
+  const Imported log = read(text);
+  EXPECT_EQ(log.events.size(), kMappingsMax);
+  EXPECT_EQ(log.count("vfio_user_dma_map", "more mappings at a time"), 7u);
+}
+
+TEST(QemuLog, AddressesOfDevicesComeThrough) {
+  const Imported log = read(
+      "vfio_region_read  (0000:01:00.0:region0+0x0, 4) = 0x1\n"
+      "vfio_region_read  (83b8f4f2-509f-382f-3c1e-e6bfe0fa1001:region0+0x0, 4) = 0x1\n"
+      "vfio_region_read  (cafe-01:region0+0x0, 4) = 0x1\n");
+  ASSERT_EQ(log.info.devices.size(), 3u);
+  EXPECT_EQ(log.info.devices[0].address, "0000:01:00.0");
+  EXPECT_EQ(log.info.devices[1].address, "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001");
+  EXPECT_EQ(log.info.devices[2].address, "vfio");
 }
 
 TEST(QemuLog, AMappedBarMeansThatAccessesAreMissing) {
