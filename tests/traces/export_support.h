@@ -11,6 +11,7 @@
 #include "support.h"
 #include "traces/event_stream.h"
 #include "traces/export/exporters.h"
+#include "traces/export/text.h"
 
 namespace dartboard::traces {
 

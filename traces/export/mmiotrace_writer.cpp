@@ -27,8 +27,11 @@ constexpr unsigned kSlots = 7;  // six BARs and the ROM
 constexpr unsigned kRomSlot = 6;
 constexpr uint64_t kUnknownBarBytes = 256 * kMiB;      // room for a BAR whose size the trace does not tell
 constexpr uint64_t kOwnAddresses = uint64_t{1} << 40;  // above what machines put there
+constexpr uint64_t kOwn32BitAddresses = uint64_t{1} << 31;
 constexpr uint64_t kSplitBytesMax = 4096;
 constexpr size_t kHeldMax = 1000;
+constexpr size_t kDevicesMax = 256;
+constexpr uint64_t kBarBytesMax = uint64_t{1} << 40;
 
 constexpr uint64_t kFlag64Bit = 0x4, kFlagPrefetchable = 0x8;
 constexpr unsigned kBar0Register = 0x10, kBar5Register = 0x24;
@@ -72,7 +75,10 @@ class MmiotraceWriter final : public EventWriter {
  public:
   MmiotraceWriter(std::unique_ptr<OutputFile> file, const TraceInfo& info) : file_(std::move(file)), info_(info) {
     file_->put("VERSION 20070824\n");
-    for (const TraceDevice& device : info_.devices) learn_device(device.description);
+    for (const TraceDevice& device : info_.devices) {
+      if (devices_.size() < kDevicesMax) learn_device(device.description);
+    }
+    if (devices_.empty()) learn_device(DeviceDescription());
   }
 
   Result<void> write(const EventBatch& batch) override {
@@ -108,7 +114,7 @@ class MmiotraceWriter final : public EventWriter {
     Device device;
     for (unsigned i = 0; i < kRomSlot; ++i) {
       const BarDescription& bar = description.bars[i];
-      device.slots[i].size = bar.kind == BarKind::kAbsent ? 0 : bar.size;
+      device.slots[i].size = bar.kind == BarKind::kAbsent || bar.size > kBarBytesMax ? 0 : bar.size;
       device.slots[i].is_64bit = bar.is_64bit;
       device.slots[i].prefetchable = bar.prefetchable;
     }
@@ -136,10 +142,7 @@ class MmiotraceWriter final : public EventWriter {
 
   void add(const Event& event, const Reply* reply) {
     const std::string_view name = to_string(event.kind);
-    while (event.device >= devices_.size()) {
-      if (declared_) return left_out_.add(name, "its device was not known when the first access was written");
-      learn_device(DeviceDescription());
-    }
+    if (event.device >= devices_.size()) return left_out_.add(name, "its device was not known when the file was begun");
     switch (event.kind) {
       case EventKind::kMark: return add_mark(text_of(event.data));
       case EventKind::kMapBar: return add_map(event, reply);
@@ -186,7 +189,7 @@ class MmiotraceWriter final : public EventWriter {
     }
     Slot& slot = devices_[event.device].slots[event.target];
     if (!slot.declared && !declared_) {
-      if (reply->value1 != 0) slot.size = reply->value1;
+      if (reply->value1 != 0 && reply->value1 <= kBarBytesMax) slot.size = reply->value1;
       if (reply->value0 != 0) slot.address = reply->value0;
       held_.push_back({stamp(), event.device, event.target});
       if (held_.size() >= kHeldMax) declare();
@@ -270,17 +273,21 @@ class MmiotraceWriter final : public EventWriter {
     }
     return false;
   }
+  /// The first aligned place from `begin` on that ends before `end`.
+  std::optional<uint64_t> free_place(uint64_t begin, uint64_t size, uint64_t end) const {
+    const uint64_t align = is_power_of_two(size) ? size : 4096;
+    uint64_t address = round_up(begin, align);
+    while (overlaps(address, size)) address = round_up(address + size, align);
+    return in_range(address, size, end) ? std::optional(address) : std::nullopt;
+  }
   void place_bars(Device* device) {
     for (Slot& slot : device->slots) {
       slot.declared = slot.size != 0;
       if (!slot.declared || (slot.address && *slot.address <= UINT64_MAX - slot.size)) continue;
       slot.address.reset();
-      const uint64_t align = is_power_of_two(slot.size) ? slot.size : 4096;
-      uint64_t address = round_up(next_own_address_, align);
-      while (overlaps(address, slot.size)) address = round_up(address + slot.size, align);
-      slot.address = address;
+      slot.address = slot.is_64bit ? std::nullopt : free_place(kOwn32BitAddresses, slot.size, uint64_t{1} << 32);
+      if (!slot.address) slot.address = free_place(kOwnAddresses, slot.size, UINT64_MAX);
       slot.own_address = true;
-      next_own_address_ = address + slot.size;
     }
   }
   void put_device(size_t index) {
@@ -309,7 +316,6 @@ class MmiotraceWriter final : public EventWriter {
   std::vector<Device> devices_;
   uint64_t time_us_ = 0;
   uint64_t maps_ = 0;
-  uint64_t next_own_address_ = kOwnAddresses;
   bool declared_ = false;
   std::vector<Held> held_;
   LeftOut left_out_;

@@ -1,8 +1,9 @@
 // traces/import/mmiotrace.cpp - see mmiotrace.h.
 #include "traces/import/mmiotrace.h"
 
+#include <algorithm>
 #include <array>
-#include <bit>
+#include <cstring>
 #include <map>
 #include <optional>
 #include <string>
@@ -30,6 +31,7 @@ struct Listed {
   uint8_t bus = 0, devfn = 0;
   uint16_t vendor_id = 0, device_id = 0;
   std::array<BarDescription, kRomSlot> bars;
+  std::array<uint64_t, kRomSlot> starts{};  // with flag bits, of those BARs
   std::string driver;
   std::optional<uint16_t> device;  // its number, once one of its lines came
 };
@@ -84,8 +86,9 @@ class MmiotraceReader final : public EventReader {
     ended_ = true;
     tally_.source_ended(lines_.source());
     if (disorder_ != 0) {
-      tally_.warn(fmt::format("Time runs backwards {} times, first in line {}; the order of the lines is kept.",
-                              disorder_, first_disorder_));
+      tally_.warn(
+          fmt::format("Time runs backwards {} times, first in line {}; such an event has the time of the one before.",
+                      disorder_, first_disorder_));
     }
     if (info_.devices.empty()) {
       // Nobody's lines came: the first that is listed, so that the trace has a device.
@@ -327,6 +330,7 @@ class MmiotraceReader final : public EventReader {
       return note(fmt::format("BAR {} of {} overlaps one that is listed before: left out.", slot, who));
     }
     if (slot == kRomSlot) return;
+    listed->starts[slot] = start;
     BarDescription& bar = listed->bars[slot];
     bar = bar_that_holds(length, slot);
     if (is_power_of_two(length) && length >= 16) {
@@ -387,7 +391,15 @@ class MmiotraceReader final : public EventReader {
           listed.driver.empty() ? device.address : fmt::format("{} ({})", device.address, listed.driver);
       device.description.vendor_id = listed.vendor_id;
       device.description.device_id = listed.device_id;
-      for (unsigned i = 0; i < kRomSlot; ++i) device.description.bars[i] = listed.bars[i];
+      ConfigImage& config = device.description.config;
+      config.learn(0, 2, listed.vendor_id);
+      config.learn(2, 2, listed.device_id);
+      for (unsigned i = 0; i < kRomSlot; ++i) {
+        const BarDescription& bar = device.description.bars[i] = listed.bars[i];
+        if (bar.kind == BarKind::kAbsent) continue;
+        config.learn(0x10 + 4 * i, 4, static_cast<uint32_t>(listed.starts[i]));
+        if (bar.is_64bit) config.learn(0x14 + 4 * i, 4, static_cast<uint32_t>(listed.starts[i] >> 32));
+      }
       // The format does not show the command register: the driver was at work when recording began.
       device.description.memory_decode_gated_by_command = false;
       info_.devices.push_back(std::move(device));
@@ -410,8 +422,8 @@ class MmiotraceReader final : public EventReader {
 
   void add(Event event, uint64_t time_ns, uint16_t device, const Reply* reply, EventBatch* batch) {
     if (time_ns < time_ns_ && disorder_++ == 0) first_disorder_ = lines_.number();
-    time_ns_ = time_ns;
-    event.time_ns = time_ns;
+    time_ns_ = std::max(time_ns_, time_ns);
+    event.time_ns = time_ns_;
     event.device = device;
     event.request = event.is_request() ? requests_++ : requests_;
     if (reply != nullptr) {

@@ -1,6 +1,7 @@
 // traces/import/register_log.cpp - see register_log.h.
 #include "traces/import/register_log.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <string>
@@ -194,8 +195,9 @@ class RegisterLogReader final : public EventReader {
     if (std::exchange(ended_, true)) return;
     tally_.source_ended(lines_.source());
     if (disorder_ != 0) {
-      tally_.warn(fmt::format("Time runs backwards {} times, first in line {}; the order of the lines is kept.",
-                              disorder_, first_disorder_));
+      tally_.warn(
+          fmt::format("Time runs backwards {} times, first in line {}; such an event has the time of the one before.",
+                      disorder_, first_disorder_));
     }
     if (untimed_ != 0 && info_.clock != Clock::kNone) {
       tally_.warn(fmt::format("{} accesses have no time; each has that of the one before.", untimed_));
@@ -208,7 +210,7 @@ class RegisterLogReader final : public EventReader {
     Access a;
     if (line.find_first_not_of(" \t") == std::string_view::npos) return tally_.kind("(empty line)", "says nothing");
     if (line.starts_with('#')) return tally_.kind("#", "a comment of the tool that traced");
-    if (line.starts_with("CPU:") && line.ends_with("LOST EVENTS]")) return take_loss(line);
+    if (line.starts_with("CPU:") && line.ends_with(" EVENTS]")) return take_loss(line);
     const Parsed parsed = lines_.overlong() ? Parsed::kUnknown : parse_line(line, &a);
     if (parsed != Parsed::kAccess) {
       if (const auto name = a.name.empty() && !lines_.overlong() ? other_event(line) : std::nullopt) {
@@ -221,7 +223,7 @@ class RegisterLogReader final : public EventReader {
     tally_.kind(a.name);
     if (a.time_ns) {
       if (*a.time_ns < time_ns_ && disorder_++ == 0) first_disorder_ = lines_.number();
-      time_ns_ = *a.time_ns;
+      time_ns_ = std::max(time_ns_, *a.time_ns);
       info_.clock = Clock::kMonotonic;
     } else {
       untimed_ += a.repeats;

@@ -20,12 +20,19 @@ class Tally {
   static constexpr size_t kTextBytesMax = 120;
 
   void record() { ++report_.records; }
+  uint64_t records() const { return report_.records; }
   /// `name` and `why` are constants of the program.
   void kind(std::string_view name, std::string_view why = {}, uint64_t count = 1) { kinds_[{name, why}] += count; }
   /// A kind that the file names.
   void named_kind(std::string_view name, std::string_view why);
   /// A record that was not understood. Its text is shown printable.
   void unknown(uint64_t number, std::string_view text);
+  /// The same for the record at hand; `text` makes its text, if that is kept.
+  template <class Text>
+  void unknown_record(const Text& text) {
+    if (report_.first_unknown.size() < kUnknownKept) return unknown(report_.records, text());
+    ++report_.unknown;
+  }
   void warn(std::string sentence);
   void truncated(std::string sentence) {
     report_.truncated = true;
