@@ -5,6 +5,7 @@ dartboard_debian_packages=(
   libclang-rt-dev                                          # sanitizer and coverage runtimes; 'clang' only recommends it
   libsystemc-dev                                           # SystemC and TLM-2.0
   libgtest-dev libgmock-dev librapidcheck-dev              # tests
+  protobuf-compiler                                        # tests of the Perfetto exporter
   libbenchmark-dev                                         # bench/
   libfmt-dev libexpected-dev libcli11-dev nlohmann-json3-dev
   libfdt-dev device-tree-compiler                          # profiles
@@ -17,7 +18,7 @@ dartboard_debian_packages=(
   chromium python3-websocket                               # its test in a browser
 )
 dartboard_homebrew_packages=(llvm cmake ninja pkg-config python3 systemc googletest rapidcheck google-benchmark fmt
-  tl-expected cli11 nlohmann-json dtc zstd zlib xz xxhash lua verilator)
+  tl-expected cli11 nlohmann-json dtc zstd zlib xz xxhash lua verilator protobuf)
 
 dartboard_jobs() { getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2; }
 

@@ -62,6 +62,8 @@ class EventWriter {
   virtual Result<void> write(const EventBatch& batch) = 0;
   /// Nothing follows. `info` is what the reader knew at the end. Without finish() a file is truncated, and says so.
   virtual Result<void> finish(const TraceInfo& info) = 0;
+  /// What the format could not carry so far, sorted by name: how much of it, and why. Complete after finish().
+  virtual std::vector<RecordCount> left_out() const { return {}; }
 };
 
 }  // namespace dartboard::traces

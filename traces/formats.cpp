@@ -6,7 +6,11 @@
 #include <fmt/format.h>
 
 #include "traces/dbt/reader.h"
+#include "traces/export/exporters.h"
+#include "traces/import/mmiotrace.h"
 #include "traces/import/qemu_log.h"
+#include "traces/import/register_log.h"
+#include "traces/import/simpletrace.h"
 #include "traces/jsonl_reader.h"
 
 namespace dartboard::traces {
@@ -14,10 +18,20 @@ namespace dartboard::traces {
 namespace {
 
 constexpr Format kFormats[] = {
+    {"chrome", "a timeline for chrome://tracing and others", ".trace.json", nullptr, nullptr, create_chrome},
+    {"csv", "a row for every event", ".csv", nullptr, nullptr, create_csv},
     {"dbt", "Dartboard's own: everything, compact, seekable (docs/dbt.md)", ".dbt", detect_dbt, open_dbt, create_dbt},
     {"jsonl", "requests of the TinyGPU remote protocol, one JSON object a line", ".jsonl", detect_jsonl, open_jsonl,
+     create_jsonl},
+    {"mmiotrace", "Linux's mmiotrace text", ".mmiotrace", detect_mmiotrace, open_mmiotrace, create_mmiotrace},
+    {"perfetto", "a timeline for ui.perfetto.dev", ".pftrace", nullptr, nullptr, create_perfetto},
+    {"qemu-log", "QEMU's text log of -trace 'vfio_*', 'pci_cfg_*' and others", "", detect_qemu_log, open_qemu_log,
      nullptr},
-    {"qemu-log", "QEMU's text log of -trace 'vfio_*', 'pci_cfg_*' and others", "", detect_qemu_log, open_qemu_log, nullptr},
+    {"register-log", "register traces of i915 and amdgpu (ftrace, perf), and lists of accesses with counts", "",
+     detect_register_log, open_register_log, nullptr},
+    {"simpletrace", "QEMU's binary traces of -trace, versions 2 to 4", "", detect_simpletrace, open_simpletrace,
+     nullptr},
+    {"vcd", "interrupts, DMA and reads under way as signals", ".vcd", nullptr, nullptr, create_vcd},
 };
 
 constexpr size_t kDetectBytes = 64 * 1024;
@@ -43,6 +57,7 @@ const Format* find_format(std::string_view name) {
 }
 
 const Format* format_of_path(std::string_view path) {
+  if (path.ends_with(".jsonl.zst")) path.remove_suffix(4);  // the one writer that compresses when the name says so
   const Format* best = nullptr;
   for (const Format& format : kFormats) {
     if (format.suffix.empty() || !path.ends_with(format.suffix)) continue;

@@ -16,6 +16,8 @@ namespace dartboard::traces {
 struct ReadOptions {
   /// A device that a format cannot describe (.jsonl): its FILE.device.json. Empty: the one beside the trace, if any.
   std::string device_description;
+  /// simpletrace before version 4, whose records have numbers for names: the trace-events-all of the QEMU that wrote it.
+  std::string event_names;
 };
 
 struct WriteOptions {

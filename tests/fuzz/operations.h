@@ -12,15 +12,15 @@
 namespace dartboard::fuzz {
 
 struct Record {
-  uint8_t operation;   ///< modulo the number of operations
-  uint8_t choice;      ///< region, vector, slot, kind ...
-  uint16_t small;      ///< length, count, width
+  uint8_t operation;  ///< modulo the number of operations
+  uint8_t choice;     ///< region, vector, slot, kind ...
+  uint16_t small;     ///< length, count, width
   uint32_t value;
-  uint64_t wide;       ///< offset, address, time
+  uint64_t wide;  ///< offset, address, time
 };
 inline constexpr size_t kRecordBytes = 16;
 static_assert(sizeof(Record) == kRecordBytes);
-inline constexpr size_t kRecordsMax = 256;   ///< of an input; what follows is ignored
+inline constexpr size_t kRecordsMax = 256;  ///< of an input; what follows is ignored
 
 /// One run: power-on, the operations, and back. Ends the program if a ledger finds a violation, or if afterwards the
 /// device cannot be had.
