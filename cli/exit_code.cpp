@@ -46,7 +46,8 @@ ExitCode report(const Error& error) {
 const char kExitCodeHelp[] =
     "Exit codes:\n"
     "  0  everything as asked\n"
-    "  1  something does not hold: a divergence of a replay, a rule of the conformance suite, an invariant in a sweep\n"
+    "  1  something does not hold: a divergence of a replay, a rule of the conformance suite, an invariant in a sweep,\n"
+    "     a difference of two traces\n"
     "  2  bad input: an argument, file or profile; the sentence says which, where and what was expected\n"
     "  3  --dext iokit on a system without IOKit\n"
     "  4  the simulated Mac panicked; the report names the cause\n"

@@ -11,7 +11,8 @@
 namespace dartboard::cli {
 
 void add_trace_commands(CLI::App& app, std::function<ExitCode()>* chosen) {
-  CLI::App* const trace = app.add_subcommand("trace", "Look at recorded traces: print, search, count, cut, convert, compare");
+  CLI::App* const trace =
+      app.add_subcommand("trace", "Look at recorded traces: print, search, count, cut, convert, compare");
   trace->require_subcommand(1);
   trace->footer(
       "Examples:\n"

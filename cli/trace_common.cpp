@@ -31,9 +31,7 @@ std::string format_list() {
 }
 
 std::string range_text(const NumberRange& range, bool hexadecimal) {
-  const auto number = [&](uint64_t value) {
-    return hexadecimal ? fmt::format("{:#x}", value) : with_commas(value);
-  };
+  const auto number = [&](uint64_t value) { return hexadecimal ? fmt::format("{:#x}", value) : with_commas(value); };
   if (range.last == UINT64_MAX) return number(range.first) + " on";
   return range.first == range.last ? number(range.first) : number(range.first) + " to " + number(range.last);
 }
@@ -77,8 +75,8 @@ Result<FilterSpec> filter_spec(const FilterOptions& o) {
   for (const std::string& text : o.bars) {
     const auto space = traces::parse_space(text);
     if (!space) {
-      return fail(ErrorName::kBadArgument, fmt::format("--bar '{}': expected 0 to 5, rom or config",
-                                                       traces::printable(text, 40)));
+      return fail(ErrorName::kBadArgument,
+                  fmt::format("--bar '{}': expected 0 to 5, rom or config", traces::printable(text, 40)));
     }
     spec.spaces.push_back(*space);
   }
@@ -92,15 +90,16 @@ Result<FilterSpec> filter_spec(const FilterOptions& o) {
     if (!kind) return tl::unexpected(kind.error());
     spec.kinds.push_back(*kind);
   }
-  for (const auto& [text, option, to] : {std::tuple(&o.value, "--value", &spec.value),
-                                         std::tuple(&o.mask, "--mask", &spec.mask)}) {
+  for (const auto& [text, option, to] :
+       {std::tuple(&o.value, "--value", &spec.value), std::tuple(&o.mask, "--mask", &spec.mask)}) {
     if (text->empty()) continue;
     *to = traces::parse_number(*text);
     if (*to) continue;
-    return fail(ErrorName::kBadArgument, fmt::format("{} '{}': expected a number, decimal or 0x", option,
-                                                     traces::printable(*text, 40)));
+    return fail(ErrorName::kBadArgument,
+                fmt::format("{} '{}': expected a number, decimal or 0x", option, traces::printable(*text, 40)));
   }
-  if (spec.mask && !spec.value) return fail(ErrorName::kBadArgument, "--mask says which bits count for --value: give both");
+  if (spec.mask && !spec.value)
+    return fail(ErrorName::kBadArgument, "--mask says which bits count for --value: give both");
   if (spec.mask && (*spec.value & ~*spec.mask) != 0) {
     return fail(ErrorName::kBadArgument, "--value has bits outside --mask, so nothing can match");
   }
@@ -206,7 +205,8 @@ void warn_about(const std::string& file, const traces::ReadReport& report, const
 
 ExitCode finish_output(ExitCode code) {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
-  return report({ErrorName::kFileUnreadable, io_return::kSuccess, "standard output cannot be written: the rest is lost"});
+  return report(
+      {ErrorName::kFileUnreadable, io_return::kSuccess, "standard output cannot be written: the rest is lost"});
 }
 
 void print_json(const Json& json) {

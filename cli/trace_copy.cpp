@@ -14,8 +14,7 @@ namespace fs = std::filesystem;
 
 Result<const traces::Format*> output_format(const std::string& path, const std::string& named,
                                             const std::string& fallback) {
-  const traces::Format* format =
-      named.empty() ? traces::format_of_path(path) : traces::find_format(named);
+  const traces::Format* format = named.empty() ? traces::format_of_path(path) : traces::find_format(named);
   if (named.empty() && (format == nullptr || format->create == nullptr) && !fallback.empty()) {
     format = traces::find_format(fallback);
   }
@@ -27,15 +26,14 @@ Result<const traces::Format*> output_format(const std::string& path, const std::
     if (!each.suffix.empty()) list += fmt::format(" ({})", each.suffix);
   }
   if (!named.empty() && format == nullptr) {
-    return fail(ErrorName::kBadArgument,
-                fmt::format("--to '{}': there is no such format; expected one of {}", traces::printable(named, 40), list));
+    return fail(ErrorName::kBadArgument, fmt::format("--to '{}': there is no such format; expected one of {}",
+                                                     traces::printable(named, 40), list));
   }
   if (format != nullptr) {
     return fail(ErrorName::kNotSupported,
                 fmt::format("the format {} can be read but not written; expected one of {}", format->name, list));
   }
-  return fail(ErrorName::kBadArgument,
-              fmt::format("{}: its suffix names no format; give --to, one of {}", path, list));
+  return fail(ErrorName::kBadArgument, fmt::format("{}: its suffix names no format; give --to, one of {}", path, list));
 }
 
 Result<void> not_the_same_file(const std::string& in, const std::string& out) {

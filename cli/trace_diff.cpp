@@ -115,8 +115,8 @@ std::vector<std::string> compare_info(const traces::TraceInfo& a, const traces::
   for (size_t i = 0; i < std::min(a.devices.size(), b.devices.size()); ++i) {
     const traces::DeviceDescription &x = a.devices[i].description, &y = b.devices[i].description;
     if (x.vendor_id != y.vendor_id || x.device_id != y.device_id) {
-      notes.push_back(fmt::format("device [{}] is {:04x}:{:04x} in A and {:04x}:{:04x} in B", i, x.vendor_id, x.device_id,
-                                  y.vendor_id, y.device_id));
+      notes.push_back(fmt::format("device [{}] is {:04x}:{:04x} in A and {:04x}:{:04x} in B", i, x.vendor_id,
+                                  x.device_id, y.vendor_id, y.device_id));
     }
     for (size_t bar = 0; bar < x.bars.size(); ++bar) {
       if (x.bars[bar].size == y.bars[bar].size) continue;
@@ -125,10 +125,13 @@ std::vector<std::string> compare_info(const traces::TraceInfo& a, const traces::
     }
   }
   if (a.payloads != b.payloads) {
-    notes.push_back(fmt::format("payloads of A are kept as {}, of B as {}: what is not kept counts as equal",
-                                traces::to_string(a.payloads), traces::to_string(b.payloads)));
+    const bool none = std::max(a.payloads, b.payloads) == traces::PayloadPolicy::kNone;
+    notes.push_back(fmt::format(
+        "payloads are kept as {} in A and as {} in B: {}", traces::to_string(a.payloads), traces::to_string(b.payloads),
+        none ? "those of more than 8 bytes count as equal" : "they are compared by their hash"));
   }
-  if (a.lossy || b.lossy) notes.push_back(fmt::format("{} misses events", a.lossy ? b.lossy ? "each trace" : "A" : "B"));
+  if (a.lossy || b.lossy)
+    notes.push_back(fmt::format("{} misses events", a.lossy ? b.lossy ? "each trace" : "A" : "B"));
   return notes;
 }
 
@@ -232,8 +235,10 @@ void add_trace_diff(CLI::App& trace, std::function<ExitCode()>* chosen) {
   auto* const max = command->add_option("--max", options->max, "Differences to show (20, or 1000 with --json)");
   command->add_flag("--all", options->all, "Show all differences")->excludes(max);
   command->footer(
-      "FILE is A and OTHER is B. Times and round trips do not count. An event on one side only that turns up on the other\n"
-      "within 4,096 events has moved; one that repeats the event before it more often on one side is a count. A stretch\n"
+      "FILE is A and OTHER is B. Times and round trips do not count. An event on one side only that turns up on the "
+      "other\n"
+      "within 4,096 events has moved; one that repeats the event before it more often on one side is a count. A "
+      "stretch\n"
       "of more events than --window that only one side has cannot be stepped over. Exit code 1 on a difference.\n"
       "--rebase knows addresses in aligned 64-bit words and in values; a mapping is known by its size and how many of\n"
       "that size came before. Halves of an address in two 32-bit registers are compared as they are.\n"

@@ -111,7 +111,8 @@ void add_trace_info(CLI::App& trace, std::function<ExitCode()>* chosen) {
   CLI::App* const command = trace.add_subcommand("info", "What a trace says about itself, and what was not understood");
   add_input(*command, input.get(), "Print one JSON object instead of text");
   command->footer(
-      "Devices with BARs and MSI-X, clock, source, losses, length; then the lines or records of the file by kind, with\n"
+      "Devices with BARs and MSI-X, clock, source, losses, length; then the lines or records of the file by kind, "
+      "with\n"
       "the reason where a kind makes no event, and the first that were not understood.\n"
       "Example:\n"
       "  dartboard trace info qemu.log.zst\n\n" +

@@ -84,6 +84,7 @@ ExitCode run(const Options& options) {
       print.sleep_ns = options.no_sleep ? UINT64_MAX : options.sleep_us * 1000;
       print.payload_bytes = options.payload_bytes;
       print.show_devices = info.devices.size() > 1;
+      print.origin_ns = filtered.first_time_ns();
       print.show_times = info.clock != traces::Clock::kNone;
       print.palette = palette_of(Style(stdout));
       printer = std::make_unique<traces::Printer>(known, std::move(print), write);
@@ -116,7 +117,8 @@ ExitCode run(const Options& options) {
 
 constexpr const char* kStyleHelp =
     "  =>  what was read      <=  what was written      x 3841, last ..  a poll, folded      SLEEP  a gap\n"
-    "R32 is a read of 32 bits, W a write of a payload, C a change that the device made by itself. Numbers of events are\n"
+    "R32 is a read of 32 bits, W a write of a payload, C a change that the device made by itself. Numbers of events "
+    "are\n"
     "those that 'replay', 'cut' and 'diff' use; times are seconds since the first event.\n";
 
 }  // namespace

@@ -33,8 +33,7 @@ int32_t Aligner::step(std::span<const DiffItem> a, std::span<const DiffItem> b, 
   }
   if (const int32_t x = before(k); x != kNone) {
     const int32_t y = x - k;
-    const bool can_change =
-        x < n && y < m && a[static_cast<size_t>(x)].same_shape(b[static_cast<size_t>(y)]);
+    const bool can_change = x < n && y < m && a[static_cast<size_t>(x)].same_shape(b[static_cast<size_t>(y)]);
     if (can_change && x + 1 > best) {
       best = x + 1;
       *op = EditOp::kChange;

@@ -148,8 +148,8 @@ void DifferenceCollector::insert(const DiffItem& b) {
 
 void DifferenceCollector::edit(const DiffItem& item, bool in_a) {
   // What repeats an event that is itself only on one side belongs to it.
-  const bool repeats = in_a ? has_last_a_ && !lone_a_ && last_a_.same(item)
-                            : has_last_b_ && !lone_b_ && last_b_.same(item);
+  const bool repeats =
+      in_a ? has_last_a_ && !lone_a_ && last_a_.same(item) : has_last_b_ && !lone_b_ && last_b_.same(item);
   (in_a ? lone_a_ : lone_b_) = !repeats;
   Difference difference;
   difference.a_first = in_a ? item.number : next_a_;
@@ -202,11 +202,11 @@ void DifferenceCollector::let_go(bool all) {
 
 /// Joins events that follow each other into one difference.
 void DifferenceCollector::emit(const Difference& next) {
-  const bool joins = has_open_ && next.kind == open_.kind && next.kind != DifferenceKind::kChanged &&
-                     next.a_first == open_.a_first + open_.a_count && next.b_first == open_.b_first + open_.b_count &&
-                     (next.a_count != 0) == (open_.a_count != 0) && (next.b_count != 0) == (open_.b_count != 0) &&
-                     (next.kind != DifferenceKind::kCount ||
-                      (next.a_count != 0 ? next.a.same(open_.a) : next.b.same(open_.b)));
+  const bool joins =
+      has_open_ && next.kind == open_.kind && next.kind != DifferenceKind::kChanged &&
+      next.a_first == open_.a_first + open_.a_count && next.b_first == open_.b_first + open_.b_count &&
+      (next.a_count != 0) == (open_.a_count != 0) && (next.b_count != 0) == (open_.b_count != 0) &&
+      (next.kind != DifferenceKind::kCount || (next.a_count != 0 ? next.a.same(open_.a) : next.b.same(open_.b)));
   if (joins) {
     open_.a_count += next.a_count;
     open_.b_count += next.b_count;

@@ -47,7 +47,7 @@ struct DiffSummary {
   uint64_t same = 0;  ///< that agree in place and outcome
   uint64_t differences[kDifferenceKindCount] = {};
   uint64_t events[kDifferenceKindCount] = {};  ///< in them
-  bool mappings_complete = true;  ///< false: --rebase could not follow all mappings
+  bool mappings_complete = true;               ///< false: --rebase could not follow all mappings
 
   uint64_t total() const {
     uint64_t sum = 0;

@@ -160,8 +160,8 @@ DiffItem DiffItemMaker::make(uint64_t number, const Event& event, const Reply* r
   item.named = tracker_.see(event, reply);
 
   const uint64_t time = options_.times ? event.time_ns - *first_time_ns_ : 0;
-  const uint64_t kind = static_cast<uint64_t>(event.kind) | static_cast<uint64_t>(event.source) << 8 |
-                        uint64_t{event.device} << 16;
+  const uint64_t kind =
+      static_cast<uint64_t>(event.kind) | static_cast<uint64_t>(event.source) << 8 | uint64_t{event.device} << 16;
   uint64_t target = event.target, address = event.address, extra = event.value;
   if (options_.rebase && event.kind != EventKind::kDmaMap && is_memory(event.kind)) {
     target = book_.mapping_of(event.device, event.target).value_or(target);
@@ -195,8 +195,8 @@ DiffItem DiffItemMaker::make(uint64_t number, const Event& event, const Reply* r
   }
   uint64_t results = 0, given = 0;
   if (reply != nullptr) {
-    const bool has_results = event.kind == EventKind::kConfigRead || event.kind == EventKind::kMapBar ||
-                             event.kind == EventKind::kProbe;
+    const bool has_results =
+        event.kind == EventKind::kConfigRead || event.kind == EventKind::kMapBar || event.kind == EventKind::kProbe;
     if (has_results) results = hash_of({reply->value0, reply->value1, payload_hash(reply->data)});
     if (event.kind == EventKind::kDmaMap) {
       results = hash_of({reply->data.length});

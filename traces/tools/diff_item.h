@@ -15,10 +15,10 @@
 namespace dartboard::traces {
 
 struct DiffItem {
-  uint64_t number = 0;    ///< of the event in its trace
-  uint64_t shape = 0;     ///< hash of kind, device, target, address and length
-  uint64_t outcome = 0;   ///< hash of value, payload and status, as recorded
-  uint64_t relative = 0;  ///< the same with handed-out addresses as positions in their mapping (--rebase)
+  uint64_t number = 0;       ///< of the event in its trace
+  uint64_t shape = 0;        ///< hash of kind, device, target, address and length
+  uint64_t outcome = 0;      ///< hash of value, payload and status, as recorded
+  uint64_t relative = 0;     ///< the same with handed-out addresses as positions in their mapping (--rebase)
   bool any_payload = false;  ///< the payload was not kept: equal to any of its length
   bool failed = false;
   std::optional<uint64_t> value;  ///< for people
@@ -37,7 +37,8 @@ struct DiffItemOptions {
   bool times = false;   ///< the time since the first event counts too
   bool rebase = false;  ///< handed-out addresses are the same if they are at the same place of their mapping
   const RegisterNames* names = nullptr;  ///< for DiffItem::named and ignore_values; not owned
-  std::vector<std::string> ignore_values;  ///< globs for names: what these registers read or are written is all the same
+  std::vector<std::string>
+      ignore_values;  ///< globs for names: what these registers read or are written is all the same
 };
 
 /// The DMA mappings of one side as its trace goes on: address to place. A mapping is known by its size and how many

@@ -29,7 +29,11 @@ std::optional<uint64_t> parse_time(std::string_view text) {
   if (unit_at == text.npos || unit_at == 0) return std::nullopt;
   std::string_view unit = text.substr(unit_at);
   if (unit.starts_with(' ')) unit.remove_prefix(1);
-  const uint64_t scale = unit == "s" ? kNsPerS : unit == "ms" ? kNsPerMs : unit == "us" ? kNsPerUs : unit == "ns" ? 1 : 0;
+  const uint64_t scale = unit == "s"    ? kNsPerS
+                         : unit == "ms" ? kNsPerMs
+                         : unit == "us" ? kNsPerUs
+                         : unit == "ns" ? 1
+                                        : 0;
   const std::string digits(text.substr(0, unit_at));
   if (scale == 0 || digits.size() > 20 || std::count(digits.begin(), digits.end(), '.') > 1) return std::nullopt;
   // Whole part and fraction apart, so that no digit is lost.
@@ -143,9 +147,8 @@ bool Filter::matches(const Event& event, const Reply* reply, const Named& named,
       name = names->memory_name(event.target);
     }
     if (name.empty()) return false;
-    const bool fits = std::any_of(spec_.registers.begin(), spec_.registers.end(), [&](const std::string& glob) {
-      return name_fits(glob, named, name);
-    });
+    const bool fits = std::any_of(spec_.registers.begin(), spec_.registers.end(),
+                                  [&](const std::string& glob) { return name_fits(glob, named, name); });
     if (!fits) return false;
   }
   if (spec_.value) {

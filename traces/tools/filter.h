@@ -24,16 +24,16 @@ struct NumberRange {
 };
 
 struct FilterSpec {
-  std::vector<uint32_t> spaces;            ///< BARs, ROM, config; empty: any, and events of no space
-  std::vector<NumberRange> offsets;        ///< an access that touches one of them
-  std::vector<std::string> registers;      ///< globs for names ("SCRATCH*"); also of a DMA handle
+  std::vector<uint32_t> spaces;        ///< BARs, ROM, config; empty: any, and events of no space
+  std::vector<NumberRange> offsets;    ///< an access that touches one of them
+  std::vector<std::string> registers;  ///< globs for names ("SCRATCH*"); also of a DMA handle
   std::optional<Direction> direction;
   std::vector<EventKind> kinds;
-  std::optional<uint64_t> value, mask;     ///< (value of the access & mask) == value
-  NumberRange events;                      ///< by number in the trace, from 0
-  NumberRange times_ns;                    ///< since the first event
-  std::vector<uint64_t> devices;           ///< indices
-  bool invert = false;                     ///< what does not match; ranges of events and times are kept as they are
+  std::optional<uint64_t> value, mask;  ///< (value of the access & mask) == value
+  NumberRange events;                   ///< by number in the trace, from 0
+  NumberRange times_ns;                 ///< since the first event
+  std::vector<uint64_t> devices;        ///< indices
+  bool invert = false;                  ///< what does not match; ranges of events and times are kept as they are
 
   bool is_everything() const;
 };
@@ -52,6 +52,7 @@ class Filter {
   Verdict judge(uint64_t number, const Event& event, const Reply* reply, const Named& named,
                 const RegisterNames* names);
   const FilterSpec& spec() const { return spec_; }
+  uint64_t first_time_ns() const { return first_time_ns_.value_or(0); }  ///< of the first event judged
 
  private:
   bool matches(const Event& event, const Reply* reply, const Named& named, const RegisterNames* names) const;
@@ -73,9 +74,10 @@ class FilteredReader final : public EventReader {
   Result<bool> next(EventBatch* batch) override;
   const ReadReport& report() const override { return from_.report(); }
 
-  const std::vector<uint64_t>& numbers() const { return numbers_; }  ///< in the trace it reads, of the last batch
-  const std::vector<Named>& names() const { return named_; }         ///< of the last batch
-  uint64_t seen() const { return seen_; }                            ///< events judged
+  const std::vector<uint64_t>& numbers() const { return numbers_; }   ///< in the trace it reads, of the last batch
+  const std::vector<Named>& names() const { return named_; }          ///< of the last batch
+  uint64_t first_time_ns() const { return filter_.first_time_ns(); }  ///< of the trace it reads
+  uint64_t seen() const { return seen_; }                             ///< events judged
   uint64_t kept() const { return kept_; }
   bool stopped_early() const { return past_; }  ///< nothing after could match, so it was not read
 

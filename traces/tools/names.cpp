@@ -50,10 +50,9 @@ bool RegisterNames::build(std::string* problem) {
 }
 
 Named RegisterNames::at(uint32_t space, uint64_t offset) const {
-  const auto after = std::upper_bound(elements_.begin(), elements_.end(), std::tie(space, offset),
-                                      [](const auto& where, const Element& element) {
-                                        return where < std::tie(element.space, element.offset);
-                                      });
+  const auto after = std::upper_bound(
+      elements_.begin(), elements_.end(), std::tie(space, offset),
+      [](const auto& where, const Element& element) { return where < std::tie(element.space, element.offset); });
   Named named;
   if (after == elements_.begin()) return named;
   const Element& element = *std::prev(after);
@@ -125,9 +124,8 @@ Named NameTracker::see(const Event& event, const Reply* reply) {
     named = {};
     named.pair = &pair;
     named.index = states[i].index;
-    const auto found =
-        std::lower_bound(pair.registers.begin(), pair.registers.end(), named.index,
-                         [](const RegisterName& reg, uint64_t wanted) { return reg.offset < wanted; });
+    const auto found = std::lower_bound(pair.registers.begin(), pair.registers.end(), named.index,
+                                        [](const RegisterName& reg, uint64_t wanted) { return reg.offset < wanted; });
     if (found != pair.registers.end() && found->offset == named.index) named.reg = &*found;
     states[i].index += pair.increment;
   }

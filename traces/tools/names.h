@@ -16,7 +16,7 @@ namespace dartboard::traces {
 
 struct FieldName {
   std::string name;
-  unsigned high = 0, low = 0;                             ///< bits, both inside
+  unsigned high = 0, low = 0;                            ///< bits, both inside
   std::vector<std::pair<uint64_t, std::string>> values;  ///< ascending; what is not in it is shown as a number
 
   uint64_t of(uint64_t value) const {
@@ -40,8 +40,8 @@ struct RegisterName {
 struct IndexPair {
   std::string name;
   uint32_t space = 0;
-  uint64_t index = 0, data = 0;  ///< offsets in bytes
-  uint64_t increment = 0;        ///< of the index with each access of data
+  uint64_t index = 0, data = 0;         ///< offsets in bytes
+  uint64_t increment = 0;               ///< of the index with each access of data
   std::vector<RegisterName> registers;  ///< ascending by offset (the index)
 };
 
@@ -61,7 +61,7 @@ class RegisterNames {
  public:
   static constexpr uint64_t kElementsMax = 1 << 20;  ///< all arrays of a file spelt out
 
-  std::string name;  ///< for people
+  std::string name;                       ///< for people
   uint16_t vendor_id = 0, device_id = 0;  ///< of the device they belong to; 0: any
   std::vector<RegisterName> registers;
   std::vector<IndexPair> pairs;
@@ -88,8 +88,8 @@ Result<RegisterNames> read_register_names(const std::string& path);
 /// The same from text; `origin` names it in messages.
 Result<RegisterNames> parse_register_names(std::string_view text, const std::string& origin);
 
-/// Whether a shell pattern ("SCRATCH*", "SMN[[]*") fits `named`, whose text() is `text`. "RING" also means every element
-/// of the array, and the register behind an index by its own name.
+/// Whether a shell pattern ("SCRATCH*", "SMN[[]*") fits `named`, whose text() is `text`. "RING" also means every
+/// element of the array, and the register behind an index by its own name.
 bool name_fits(const std::string& glob, const Named& named, const std::string& text);
 
 /// The fields of `value` as "{ BUSY, MODE = fast, COUNT = 0x3 }"; empty without fields. A field of one bit without

@@ -24,7 +24,7 @@ using Json = nlohmann::json;
 
 constexpr std::string_view kSchema = "dartboard-names-1";
 constexpr uint64_t kFileBytesMax = 16 * kMiB;
-constexpr int kDepthMax = 8;             // the schema needs 7
+constexpr int kDepthMax = 8;                        // the schema needs 7
 constexpr uint64_t kOffsetMax = uint64_t{1} << 48;  // so that no array wraps around
 constexpr size_t kNameBytesMax = 128;
 

@@ -48,7 +48,7 @@ std::string short_bytes(uint64_t bytes) {
 }
 
 Printer::Printer(const RegisterNames* names, PrintOptions options, std::function<void(std::string_view)> out)
-    : names_(names), options_(std::move(options)), out_(std::move(out)) {}
+    : names_(names), options_(std::move(options)), out_(std::move(out)), first_time_ns_(options_.origin_ns) {}
 
 void Printer::print(uint64_t number, const Event& event, const Reply* reply, const Named& named) {
   if (!first_time_ns_) first_time_ns_ = event.time_ns;
@@ -132,8 +132,7 @@ void Printer::print_line(const Line& line, bool folded) {
   head(line.number, event);
   const bool failed = event.reply != kNoReply && line.reply.status != 0;
   const auto to = std::back_inserter(text_);
-  const std::string handle_name =
-      names_ == nullptr ? std::string() : std::string(names_->memory_name(event.target));
+  const std::string handle_name = names_ == nullptr ? std::string() : std::string(names_->memory_name(event.target));
   const std::string memory =
       handle_name.empty() ? fmt::format("DMA#{}", event.target) : fmt::format("DMA#{} {}", event.target, handle_name);
   switch (event.kind) {
@@ -157,8 +156,7 @@ void Printer::print_line(const Line& line, bool folded) {
       break;
     case EventKind::kResizeBar: fmt::format_to(to, "RESIZE BAR{} <= {:#x}", event.target, event.value); break;
     case EventKind::kDmaMap: {
-      fmt::format_to(to, "MAP {} {}{}", memory, short_bytes(event.length),
-                     event.value != 0 ? " contiguous" : "");
+      fmt::format_to(to, "MAP {} {}{}", memory, short_bytes(event.length), event.value != 0 ? " contiguous" : "");
       if (event.address != 0) fmt::format_to(to, " from {:#x}", event.address);
       if (failed) break;
       const Payload& pages = line.reply.data;

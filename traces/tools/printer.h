@@ -24,10 +24,11 @@ struct Palette {
 
 struct PrintOptions {
   bool fold_polls = true;
-  uint64_t sleep_ns = 100'000;  ///< gaps above get a SLEEP line; UINT64_MAX: none
-  unsigned payload_bytes = 16;  ///< shown of a payload that is no value
-  bool show_devices = false;    ///< [n] in front: a trace of several
-  bool show_times = true;       ///< since the first event printed or passed
+  uint64_t sleep_ns = 100'000;        ///< gaps above get a SLEEP line; UINT64_MAX: none
+  unsigned payload_bytes = 16;        ///< shown of a payload that is no value
+  bool show_devices = false;          ///< [n] in front: a trace of several
+  bool show_times = true;             ///< in seconds since `origin_ns`
+  std::optional<uint64_t> origin_ns;  ///< none: the first event printed
   Palette palette;
 };
 

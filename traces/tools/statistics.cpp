@@ -194,8 +194,8 @@ Statistics StatisticsCollector::finish() {
     event.device = place.device;
     const Named named = NameTracker(names_, info_).see(event, nullptr);
     out_.hottest.push_back({place.device, place.space, place.offset, named ? named.text() : std::string(),
-                            counter.reads, counter.writes, counter.polls, counter.longest_poll,
-                            counter.longest_poll_ns, counter.last_value});
+                            counter.reads, counter.writes, counter.polls, counter.longest_poll, counter.longest_poll_ns,
+                            counter.last_value});
   }
   for (const auto& [key, times] : vectors_) out_.interrupts.push_back({key.first, key.second, times});
   std::stable_sort(out_.interrupts.begin(), out_.interrupts.end(),

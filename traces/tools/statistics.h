@@ -21,8 +21,8 @@ struct HotRegister {
   uint64_t offset = 0;
   std::string name;  ///< empty: none
   uint64_t reads = 0, writes = 0;
-  uint64_t polls = 0;            ///< runs of reads with nothing else between, of kPollReadsMin or more
-  uint64_t longest_poll = 0;     ///< reads
+  uint64_t polls = 0;         ///< runs of reads with nothing else between, of kPollReadsMin or more
+  uint64_t longest_poll = 0;  ///< reads
   uint64_t longest_poll_ns = 0;
   uint64_t last_value = 0;
   uint64_t total() const { return reads + writes; }
@@ -49,32 +49,32 @@ struct Statistics {
     uint64_t count = 0, bytes = 0, total_ns = 0, longest_ns = 0;  ///< times are round trips
   };
   std::array<Kind, kEventKindCount> kinds{};
-  std::array<uint64_t, 4> sources{};            ///< by Source
+  std::array<uint64_t, 4> sources{};                      ///< by Source
   std::array<uint64_t, 5> read_widths{}, write_widths{};  ///< MMIO and config: 1, 2, 4, 8 bytes, others
-  std::array<uint64_t, 8> space_accesses{};     ///< by space
-  std::vector<uint64_t> device_events;          ///< by device, at most kDevicesMax
+  std::array<uint64_t, 8> space_accesses{};               ///< by space
+  std::vector<uint64_t> device_events;                    ///< by device, at most kDevicesMax
 
-  std::vector<HotRegister> hottest;             ///< most accesses first
-  uint64_t registers = 0;                       ///< different ones seen, if nothing was evicted
-  uint64_t hot_error_max = 0;                   ///< counts in `hottest` are too low by at most this; 0: exact
+  std::vector<HotRegister> hottest;  ///< most accesses first
+  uint64_t registers = 0;            ///< different ones seen, if nothing was evicted
+  uint64_t hot_error_max = 0;        ///< counts in `hottest` are too low by at most this; 0: exact
   uint64_t polls = 0, poll_reads = 0;
   uint64_t longest_poll = 0, longest_poll_event = 0;  ///< reads, and the number of its first event
 
-  std::array<uint64_t, 8> gap_histogram{};      ///< [i]: up to 10^i us, and the last beyond
-  uint64_t gaps = 0, gaps_ns = 0;               ///< longer than the threshold
-  std::vector<Gap> longest_gaps;                ///< longest first
+  std::array<uint64_t, 8> gap_histogram{};  ///< [i]: up to 10^i us, and the last beyond
+  uint64_t gaps = 0, gaps_ns = 0;           ///< longer than the threshold
+  std::vector<Gap> longest_gaps;            ///< longest first
 
   uint64_t maps = 0, unmaps = 0, mapped_bytes_total = 0;
   uint64_t mapped_bytes = 0, mapped_bytes_peak = 0, mappings = 0, mappings_peak = 0;
-  bool mappings_complete = true;                ///< false: more at once than are followed
-  std::vector<IrqCount> interrupts;             ///< most first
-  uint64_t interrupts_other = 0;                ///< of vectors beyond those that are followed
+  bool mappings_complete = true;     ///< false: more at once than are followed
+  std::vector<IrqCount> interrupts;  ///< most first
+  uint64_t interrupts_other = 0;     ///< of vectors beyond those that are followed
 };
 
 struct StatisticsOptions {
-  size_t top = 20;                   ///< rows of hottest, longest_gaps and interrupts
-  uint64_t gap_ns = 100'000;         ///< what counts as a gap
-  size_t registers_max = 1 << 17;    ///< followed at once: about 16 MiB
+  size_t top = 20;                 ///< rows of hottest, longest_gaps and interrupts
+  uint64_t gap_ns = 100'000;       ///< what counts as a gap
+  size_t registers_max = 1 << 17;  ///< followed at once: about 16 MiB
   size_t mappings_max = 1 << 18;
 };
 
