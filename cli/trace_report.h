@@ -3,30 +3,29 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "cli/exit_code.h"
+#include "cli/trace_common.h"
 #include "traces/report/report.h"
-
-namespace CLI {
-class App;
-}
 
 namespace dartboard::cli {
 
 struct TraceReportOptions {
-  std::string file;
-  std::string format;  ///< empty: found by content
-  std::string out;     ///< the page; empty: none
-  bool json = false;   ///< the figures on standard output
+  TraceInput input;
+  NamesOptions names;
+  std::string out;  ///< the page; empty: none
   uint64_t events = traces::ReportOptions().detailed_events_max;
-  /// Names of registers, see traces::ReportOptions.
-  std::function<std::string(const traces::TraceDevice& device, int bar, uint64_t address)> name_of;
 };
 ExitCode run_trace_report(const TraceReportOptions& options);
 
 /// Adds `report` to `trace`; when it was parsed, `chosen` runs it.
 void add_trace_report(CLI::App& trace, std::function<ExitCode()>* chosen);
+
+/// For ReportOptions::name_of; nothing where there are no names. `names` outlives it.
+std::function<std::string(const traces::TraceDevice&, uint32_t, uint64_t)> register_namer(
+    const std::optional<traces::RegisterNames>& names);
 
 /// What a replay's report says, for the page of the same session.
 traces::ReplayFigures replay_figures(const traces::ReplayReport& report, uint64_t requests_total, std::string world);

@@ -82,12 +82,12 @@ TEST(Figures, NamesComeFromTheCaller) {
   Script s;
   s.read(2, 0x20, 1).config_read(0x20, 1);
   ReportOptions options;
-  options.name_of = [](const TraceDevice& d, int bar, uint64_t address) {
-    return d.address + " " + std::to_string(bar) + " " + std::to_string(address);
+  options.name_of = [](const TraceDevice& d, uint32_t space, uint64_t address) {
+    return d.address + " " + std::to_string(space) + " " + std::to_string(address);
   };
   const Figures f = report_of(s, one_device(), options).figures;
   EXPECT_EQ(f.registers[0].name, "0000:01:00.0 2 32");
-  EXPECT_EQ(f.registers[1].name, "0000:01:00.0 -1 32");
+  EXPECT_EQ(f.registers[1].name, "0000:01:00.0 7 32");
 }
 
 TEST(Figures, WaitsAreGapsPollsAndSlowReplies) {

@@ -181,8 +181,8 @@ ReportData rich_report() {
 
   ReportOptions options;
   options.file = "/some/where/<trace> & co.log";
-  options.name_of = [](const TraceDevice&, int bar, uint64_t address) {
-    return bar == 2 && address == 0x20 ? std::string("STATUS<img src=x>") : std::string();
+  options.name_of = [](const TraceDevice&, uint32_t space, uint64_t address) {
+    return space == 2 && address == 0x20 ? std::string("STATUS<img src=x>") : std::string();
   };
   ReportBuilder builder(std::move(options));
   SyntheticReader reader(20'000);

@@ -24,8 +24,8 @@ namespace dartboard::traces {
 
 struct ReportOptions {
   std::string file;  ///< for the title; directories are left out
-  /// Name of a register: `bar` as in Event::target, or -1 for configuration space. Empty: it has none.
-  std::function<std::string(const TraceDevice& device, int bar, uint64_t address)> name_of;
+  /// Name of a register in a space of registers (traces/tools/access.h) of a device. Empty: it has none.
+  std::function<std::string(const TraceDevice& device, uint32_t space, uint64_t address)> name_of;
   uint64_t detailed_events_max = 2'000'000;
 };
 
@@ -34,7 +34,8 @@ inline constexpr size_t kRegistersShown = 50;
 inline constexpr size_t kPollsShown = 50;
 inline constexpr size_t kWaitsShown = 50;
 inline constexpr size_t kNotablesKept = 200;
-inline constexpr size_t kTracksMax = 96;  ///< devices beyond that share one
+inline constexpr size_t kNamesKept = 16384;  ///< of registers, for the timeline
+inline constexpr size_t kTracksMax = 96;     ///< devices beyond that share one
 inline constexpr size_t kVectorsMax = 4096;
 inline constexpr size_t kMappingPointsMax = 65536;
 
@@ -54,6 +55,13 @@ struct ReportTimeline {
   std::vector<uint64_t> lengths;
   std::vector<uint64_t> values;  ///< register values, vectors, handles
   std::vector<uint16_t> class_of;
+
+  struct Name {
+    uint32_t track = 0;
+    uint64_t address = 0;
+    std::string name;
+  };
+  std::vector<Name> names;  ///< of registers that were accessed, by track and address
 
   /// Events that are not in the columns, by track, direction and slice of time (of events, if there are no times).
   uint64_t slice_width = 1;                   ///< ns or events

@@ -8,6 +8,7 @@
 
 #include "traces/report/poll_finder.h"
 #include "traces/report/report.h"
+#include "traces/tools/access.h"
 
 namespace dartboard::traces {
 namespace {
@@ -15,7 +16,6 @@ namespace {
 constexpr uint64_t kSlices = 4096;
 constexpr size_t kPollGroupsMax = 4096;
 constexpr size_t kMappingsLiveMax = size_t{1} << 22;
-constexpr int kConfigSpace = -1;
 
 TrackKind track_kind(EventKind kind) {
   switch (kind) {
@@ -423,7 +423,7 @@ void ReportBuilder::State::on_request(const Event& event, const Reply* reply, ui
     polls.other();
   }
   if (last.any) {
-    const uint64_t gap = ns > last.end_ns ? ns - last.end_ns : 0;
+    const uint64_t gap = gap_ns(last.end_ns, 0, ns);
     const auto limit = std::upper_bound(kGapLimitsNs.begin(), kGapLimitsNs.end(), gap);
     ++f.gaps[static_cast<size_t>(limit - kGapLimitsNs.begin())];
     if (gap >= kWaitNs) {
@@ -484,8 +484,8 @@ std::string ReportBuilder::State::name_of(const TraceInfo& info, uint32_t track,
   const TrackFigures& t_ = f.tracks[track];
   if (!options.name_of || t_.device >= info.devices.size()) return {};
   if (t_.kind != TrackKind::kBar && t_.kind != TrackKind::kConfig) return {};
-  const int bar = t_.kind == TrackKind::kBar ? static_cast<int>(std::min<uint32_t>(t_.index, 255)) : kConfigSpace;
-  return options.name_of(info.devices[t_.device], bar, address);
+  const uint32_t space = t_.kind == TrackKind::kConfig ? kConfigSpace : t_.index <= kRomSpace ? t_.index : kNoSpace;
+  return space == kNoSpace ? std::string() : options.name_of(info.devices[t_.device], space, address);
 }
 
 std::string ReportBuilder::State::what(const TraceInfo& info, const Last& last_) const {
@@ -535,6 +535,15 @@ ReportData ReportBuilder::finish(const TraceInfo& info, const ReadReport& read) 
   }
 
   f.registers_total = s.registers.size();
+  if (s.options.name_of) {
+    for (const auto& [place, figures] : s.registers) {
+      std::string name = s.name_of(info, place.first, place.second);
+      if (!name.empty()) s.t.names.push_back({place.first, place.second, std::move(name)});
+    }
+    keep_first(&s.t.names, kNamesKept, [](const ReportTimeline::Name& a, const ReportTimeline::Name& b) {
+      return std::tie(a.track, a.address) < std::tie(b.track, b.address);
+    });
+  }
   for (auto& [place, figures] : s.registers) f.registers.push_back(figures);
   keep_first(&f.registers, kRegistersShown, [](const RegisterFigures& a, const RegisterFigures& b) {
     return std::make_tuple(b.reads + b.writes, a.track, a.address) <

@@ -504,9 +504,12 @@ Json script_figures(const ReportData& data) {
                        {"request", c.source == Source::kGuest},
                        {"inferred", c.source == Source::kInferred}});
   }
+  Json names = Json::array();
+  for (const auto& n : data.timeline.names) names.push_back({n.track, fmt::format("{:#x}", n.address), n.name});
   size_t slices = 0;
   for (const auto& counts : data.timeline.slices) slices = std::max(slices, counts.size());
-  return {{"events", f.events},
+  return {{"names", names},
+          {"events", f.events},
           {"detailed", f.detailed_events},
           {"duration_ns", f.duration_ns},
           {"has_times", f.has_times()},

@@ -70,6 +70,7 @@ async function readTrace() {
     bytes: doubles(columns['map-bytes'](points)), count: doubles(columns['map-count'](points)),
   };
   trace.slices = new Uint32Array(columns.slices(2 * tracks * figures.slices).buffer);
+  trace.names = new Map(figures.names.map(([track, address, name]) => [track + ':' + address, name]));
   // Lanes from top to bottom: by device, then by kind, then by BAR.
   trace.lanes = figures.tracks.map((track, id) => ({...track, id}))
       .sort((a, b) => a.device - b.device || a.kind - b.kind || a.index - b.index);

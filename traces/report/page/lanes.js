@@ -119,6 +119,11 @@ function drawLabels(context, trace, view, xOf, area, height, colour) {
   }
 }
 
+/** The name of the register of an event, if somebody gave it one. */
+function nameOf(trace, c, i) {
+  return trace.names.size === 0 ? undefined : trace.names.get(c.track + ':' + hex(trace.address[i]));
+}
+
 function eventLabel(trace, i) {
   const c = trace.figures.classes[trace.classOf[i]];
   const value = c.value ? hex(trace.value[i]) : '';
@@ -128,7 +133,7 @@ function eventLabel(trace, i) {
       return {long: (trace.length[i] ? bytesText(trace.length[i]) + ' ' : '') + c.kind.slice(4), short: c.kind.slice(4)};
     case 'reset': case 'mark': case 'ping': case 'probe': return {long: c.kind, short: c.kind};
     default: {
-      const where = hex(trace.address[i]);
+      const where = nameOf(trace, c, i) || hex(trace.address[i]);
       const arrow = c.in ? ' \u2192 ' : ' \u2190 ';
       return {long: where + (value ? arrow + value : ' ' + bytesText(trace.length[i])), short: where};
     }

@@ -427,7 +427,7 @@ class Timeline {
       [commas(i)], [times ? timeText(trace.time[i], 1) : ''],
       [times && before >= 0 ? '+' + durationText(trace.time[i] - trace.time[before]) : ''],
       [trace.figures.tracks[c.track].name, 't'], [(c.in ? '\u2190 ' : '\u2192 ') + c.kind + (c.failed ? ', failed' : ''), c.failed ? 't bad' : 't'],
-      [['interrupt', 'reset', 'mark', 'ping', 'dma-unmap'].includes(c.kind) ? '' : hex(trace.address[i]), 't'],
+      [['interrupt', 'reset', 'mark', 'ping', 'dma-unmap'].includes(c.kind) ? '' : hex(trace.address[i]) + ' ' + (nameOf(trace, c, i) ?? ''), 't'],
       [c.bytes ? commas(trace.length[i]) : ''],
       [c.value ? (c.kind === 'interrupt' ? 'vector ' + trace.value[i] : c.kind.startsWith('dma-') ? 'handle ' + trace.value[i] : hex(trace.value[i])) : '', 't'],
     ];
