@@ -336,6 +336,16 @@ TEST(QemuLog, ALogOfMoreMappingsThanAnImportKeeps) {
   EXPECT_EQ(log.count("vfio_user_dma_map", "more mappings at a time"), 7u);
 }
 
+TEST(QemuLog, AnIdThatIsTakenToBeAnAddressIsNoted) {
+  const Imported log = read(
+      "apple_dma_handle_map_entry idx=0 gpa=0x40000000 req_len=16384 -> bus=0x80000000 len=16384 ok=1\n"
+      "apple_dma_handle_unmap_entry idx=0 id=0x7 status=0\n"
+      "apple_dma_handle_unmap_entry idx=0 id=0x80000000 status=0\n");
+  EXPECT_EQ(log.events.size(), 2u);
+  EXPECT_EQ(log.count("apple_dma_handle_unmap_entry", "ends no mapping"), 1u);
+  EXPECT_THAT(log.info.notes, Contains(HasSubstr("1 apple_dma_handle_unmap_entry lines name an id")));
+}
+
 TEST(QemuLog, AddressesOfDevicesComeThrough) {
   const Imported log = read(
       "vfio_region_read  (0000:01:00.0:region0+0x0, 4) = 0x1\n"

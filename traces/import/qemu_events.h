@@ -141,6 +141,7 @@ class QemuEvents {
   uint64_t widths_assumed_ = 0, widths_shown_ = 0;
   uint64_t model_bars_assumed_ = 0;
   uint64_t failed_writes_ = 0;
+  uint64_t unmap_ids_assumed_ = 0;
   uint64_t irq_kinds_assumed_ = 0;
   bool dma_seen_ = false, irq_seen_ = false;
 };
