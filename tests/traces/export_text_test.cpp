@@ -190,9 +190,9 @@ TEST(MmiotraceExport, WritesTheLinesOfTheKernel) {
   EXPECT_EQ(out.text,
             "VERSION 20070824\n"
             "PCIDEV 0100 12345678 0 1000000000c 0 f0000000 0 0 80000000 0 10000 0 1000 0 0 2000 0 \n"
-            "MARK 0.001004 Dartboard: device 0 BAR 0 is at 0x10000000000 for this file only; the recording does not "
+            "MARK 0.001002 Dartboard: device 0 BAR 0 is at 0x10000000000 for this file only; the recording does not "
             "tell its address.\n"
-            "MARK 0.001004 Dartboard: device 0 BAR 5 is at 0x80000000 for this file only; the recording does not "
+            "MARK 0.001002 Dartboard: device 0 BAR 5 is at 0x80000000 for this file only; the recording does not "
             "tell its address.\n"
             "MAP 0.001002 1 0xf0000000 0xf0000000 0x1000 0x0 0\n"
             "R 4 0.001004 1 0xf0000010 0xcafe 0x0 0\n"

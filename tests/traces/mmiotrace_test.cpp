@@ -93,7 +93,7 @@ struct Bad {
 };
 class BadMmiotrace : public testing::TestWithParam<Bad> {};
 TEST_P(BadMmiotrace, IsCountedAsNotUnderstood) {
-  const WholeTrace trace = import(
+  const WholeTrace trace = read_whole(
       open_mmiotrace, std::string(kHeader) + GetParam().line + "\n" + "R 4 1.000010 1 0xd0000010 0xcafe 0x0 0\n");
   EXPECT_THAT(to_text(trace), ElementsAre("mmio-read 0/0+10 4 = cafe @1000010000"));
   EXPECT_EQ(trace.report.unknown, 1u);

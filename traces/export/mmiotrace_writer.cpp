@@ -179,8 +179,7 @@ class MmiotraceWriter final : public EventWriter {
     // The header has to know where BARs are, so marks before the first access wait for it.
     std::string mark = fmt::format("MARK {} {}\n", stamp(), one_line(text));
     if (declared_) return file_->put(mark);
-    held_.push_back({std::move(mark), 0, kSlots});
-    if (held_.size() >= kHeldMax) declare();
+    hold({std::move(mark), 0, kSlots});
   }
 
   void add_map(const Event& event, const Reply* reply) {
@@ -191,8 +190,7 @@ class MmiotraceWriter final : public EventWriter {
     if (!slot.declared && !declared_) {
       if (reply->value1 != 0 && reply->value1 <= kBarBytesMax) slot.size = reply->value1;
       if (reply->value0 != 0) slot.address = reply->value0;
-      held_.push_back({stamp(), event.device, event.target});
-      if (held_.size() >= kHeldMax) declare();
+      hold({stamp(), event.device, event.target});
       return;
     }
     map(&slot, stamp());
@@ -239,10 +237,12 @@ class MmiotraceWriter final : public EventWriter {
   void declare() {
     if (declared_) return;
     declared_ = true;
+    // Ours stand before what waited, so they have its time: times of a file do not run backwards.
+    const std::string time = held_.empty() ? stamp() : held_time_;
     for (Device& device : devices_) place_bars(&device);
     for (size_t d = 0; d < devices_.size(); ++d) put_device(d);
     if (info_.clock == Clock::kNone) {
-      line("MARK {} Dartboard: the recording has no times; an event is a microsecond here.\n", stamp());
+      line("MARK {} Dartboard: the recording has no times; an event is a microsecond here.\n", time);
     }
     for (size_t d = 0; d < devices_.size(); ++d) {
       for (unsigned i = 0; i < kSlots; ++i) {
@@ -251,7 +251,7 @@ class MmiotraceWriter final : public EventWriter {
           line(
               "MARK {} Dartboard: device {} BAR {} is at 0x{:x} for this file only; the recording does not tell its "
               "address{}.\n",
-              stamp(), d, i, *slot.address, slot.own_size ? " nor its size" : "");
+              time, d, i, *slot.address, slot.own_size ? " nor its size" : "");
         }
       }
     }
@@ -311,6 +311,12 @@ class MmiotraceWriter final : public EventWriter {
     uint32_t target;  // kSlots: a mark
   };
 
+  void hold(Held held) {
+    if (held_.empty()) held_time_ = stamp();
+    held_.push_back(std::move(held));
+    if (held_.size() >= kHeldMax) declare();
+  }
+
   std::unique_ptr<OutputFile> file_;
   const TraceInfo info_;
   std::vector<Device> devices_;
@@ -318,6 +324,7 @@ class MmiotraceWriter final : public EventWriter {
   uint64_t maps_ = 0;
   bool declared_ = false;
   std::vector<Held> held_;
+  std::string held_time_;  // of the first
   LeftOut left_out_;
 };
 
