@@ -149,7 +149,7 @@ TEST(Program, ACorruptFileIsBadInput) {
 TEST(Program, AFileThatIsNoTraceIsBadInput) {
   const ProgramRun refused = run({"replay", write_file("not.jsonl", "hello\n")});
   EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_THAT(refused.err, HasSubstr("not.jsonl: is not a recorded session"));
+  EXPECT_THAT(refused.err, HasSubstr("not.jsonl: looks like no trace that dartboard reads"));
 }
 
 TEST(Program, AMissingDescriptionIsBadInput) {

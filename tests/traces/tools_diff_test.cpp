@@ -153,9 +153,7 @@ INSTANTIATE_TEST_SUITE_P(
         EditCase{"ThreeEventsLess", [](Entries& e) { e.erase(e.begin() + 5, e.begin() + 8); }, {"deleted A5+3 B5+0"}},
         EditCase{"TheFirst", [](Entries& e) { e.erase(e.begin()); }, {"deleted A0+1 B0+0"}},
         EditCase{"TheLast", [](Entries& e) { e.pop_back(); }, {"deleted A85+1 B85+0"}},
-        EditCase{"Everything",
-                 [](Entries& e) { e.clear(); },
-                 {"deleted A0+41 B0+0", "count A41+4 B0+0", "deleted A45+41 B0+0"}}),
+        EditCase{"Everything", [](Entries& e) { e.clear(); }, {"deleted A0+86 B0+0"}}),
     [](const auto& info) { return std::string(info.param.what); });
 
 TEST(Diff, ABlockLongerThanASearchIsSteppedOver) {
@@ -281,9 +279,10 @@ TEST(Diff, OfARealSessionFindsExactlyTheThreeThatWereMade) {
   const Entries& a = shipped().entries;
   ASSERT_EQ(a.size(), 27207u);
   Entries b = a;
-  const auto poll = [&] {  // two reads of one register that read the same
+  const auto poll = [&] {  // a read of a register that was read once
     for (size_t i = 20'000; i + 1 < a.size(); ++i) {
-      if (a[i].event.kind == EventKind::kMmioRead && a[i].event.target == 5) return i;
+      const Event &event = a[i].event, &next = a[i + 1].event;
+      if (event.kind == EventKind::kMmioRead && event.target == 5 && next.address != event.address) return i;
     }
     return size_t{0};
   }();

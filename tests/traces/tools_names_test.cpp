@@ -27,7 +27,7 @@ constexpr const char* kGood = R"({
     {"bar": 2, "offset": 0, "name": "DOORBELL", "width": 8},
     {"bar": "config", "offset": 4, "name": "COMMAND", "width": 2}
   ],
-  "indexed": [{"name": "SMN", "bar": 5, "index": "0x60", "data": "0x64", "increment": 4,
+  "indexed": [{"name": "SMN", "bar": 5, "index": "0x200", "data": "0x204", "increment": 4,
                "registers": [{"index": "0x100", "name": "FENCE"}]}],
   "memory": [{"handle": 3, "name": "ring memory"}]
 })";
@@ -70,8 +70,8 @@ TEST(Names, TheDataRegisterIsWhatTheIndexSays) {
   const RegisterNames names = good();
   NameTracker tracker(&names);
   TraceBuilder trace;
-  trace.read(5, 0x64, 1).write(5, 0x60, 0x100).read(5, 0x64, 1).read(5, 0x64, 1).write(5, 0x60, 0x100);
-  trace.write(5, 0x64, 9);
+  trace.read(5, 0x204, 1).write(5, 0x200, 0x100).read(5, 0x204, 1).read(5, 0x204, 1).write(5, 0x200, 0x100);
+  trace.write(5, 0x204, 9);
   std::vector<std::string> seen;
   for (const auto& e : trace.entries) seen.push_back(tracker.see(e.event, e.replied ? &e.reply : nullptr).text());
   EXPECT_THAT(seen, testing::ElementsAre("", "", "SMN:FENCE", "SMN[0x104]", "", "SMN:FENCE"));
@@ -81,7 +81,7 @@ TEST(Names, TheIndexOfOneDeviceIsNotThatOfAnother) {
   const RegisterNames names = good();
   NameTracker tracker(&names);
   TraceBuilder trace;
-  trace.write(5, 0x60, 0x100).read(5, 0x64, 1).device(1);
+  trace.write(5, 0x200, 0x100).read(5, 0x204, 1).device(1);
   tracker.see(trace.entries[0].event, nullptr);
   EXPECT_EQ(tracker.see(trace.entries[1].event, &trace.entries[1].reply).text(), "");
 }
@@ -90,7 +90,7 @@ TEST(Names, AResetForgetsTheIndex) {
   const RegisterNames names = good();
   NameTracker tracker(&names);
   TraceBuilder trace;
-  trace.write(5, 0x60, 0x100).read(5, 0x64, 1);
+  trace.write(5, 0x200, 0x100).read(5, 0x204, 1);
   tracker.see(trace.entries[0].event, nullptr);
   Event reset;
   reset.kind = EventKind::kReset;

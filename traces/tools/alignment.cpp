@@ -27,7 +27,8 @@ int32_t Aligner::step(std::span<const DiffItem> a, std::span<const DiffItem> b, 
     best = x + 1;
     *op = EditOp::kDelete;
   }
-  if (const int32_t x = before(k + 1); x > best && x - k <= m) {
+  // Of two events that changed places, the one that stands first in A is the one that moved.
+  if (const int32_t x = before(k + 1); x != kNone && x >= best && x - k <= m) {
     best = x;
     *op = EditOp::kInsert;
   }

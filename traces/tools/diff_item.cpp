@@ -193,6 +193,9 @@ DiffItem DiffItemMaker::make(uint64_t number, const Event& event, const Reply* r
     item.relative = hash_of({status, relative, extra, time});
     return item;
   }
+  // The pages of a mapping, the ids of a probe: policies may leave these out too.
+  item.any_payload = event.data.form == PayloadForm::kOmitted ||
+                     (reply != nullptr && reply->data.form == PayloadForm::kOmitted);
   uint64_t results = 0, given = 0;
   if (reply != nullptr) {
     const bool has_results =
