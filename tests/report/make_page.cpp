@@ -1,6 +1,7 @@
 // tests/report/make_page.cpp - writes pages for the test in a browser and for the bench, with the figures beside them:
 //   make_page rich PAGE.html FIGURES.json       everything that a report shows, with hostile strings
 //   make_page EVENTS[/DETAILED] PAGE.html FIGURES.json     that many events of a made-up driver, DETAILED one by one
+//   make_page untimed PAGE.html FIGURES.json    a recording without times
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -10,12 +11,14 @@
 int main(int argc, char** argv) {
   using namespace dartboard::traces;
   if (argc != 4) {
-    std::fputs("make_page rich|EVENTS[/DETAILED] PAGE.html FIGURES.json\n", stderr);
+    std::fputs("make_page rich|untimed|EVENTS[/DETAILED] PAGE.html FIGURES.json\n", stderr);
     return 2;
   }
   ReportData data;
   if (std::strcmp(argv[1], "rich") == 0) {
     data = rich_report();
+  } else if (std::strcmp(argv[1], "untimed") == 0) {
+    data = untimed_report();
   } else {
     char* rest = nullptr;
     SyntheticReader reader(std::strtoull(argv[1], &rest, 10));

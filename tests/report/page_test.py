@@ -26,7 +26,7 @@ shared = {}
 def setUpModule():
     global browser, pages
     pages = tempfile.TemporaryDirectory(prefix="dartboard-report-")
-    for what, name in (("rich", "rich"), ("30000", "plain"), ("30000/5000", "long"), ("0", "empty")):
+    for what, name in (("rich", "rich"), ("30000", "plain"), ("30000/5000", "long"), ("0", "empty"), ("untimed", "untimed")):
         subprocess.run([options.make_page, what, path(name + ".html"), path(name + ".json")], check=True)
     with open(path("session.json"), "w") as out:
         subprocess.run([options.dartboard, "trace", "report", options.session, "--out", path("session.html"), "--json"],
@@ -373,6 +373,16 @@ class Zoom(PageTest):
         page.click("input[name=axis][value=event]")
         page.click("#replay button[data-request='5']")
         self.assertLess(self.range(page)[2], 30)
+        self.clean(page)
+
+    def test_without_times_the_axis_counts_events(self):
+        page = self.open("untimed")
+        self.assertEqual(self.range(page), (0, 4999, 5000))
+        self.assertTrue(page.run("document.querySelector('input[value=time]').disabled"))
+        page.click("#zoom-in")
+        self.assertLess(self.range(page)[2], 2500)
+        page.click("#polls button.goto")
+        self.assertLess(self.range(page)[2], 60)
         self.clean(page)
 
     def test_beyond_the_detail(self):

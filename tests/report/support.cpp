@@ -214,4 +214,20 @@ ReportData rich_report() {
   return data;
 }
 
+ReportData untimed_report() {
+  TraceInfo info = one_device();
+  info.clock = Clock::kNone;
+  ReportOptions options;
+  options.file = "untimed.log";
+  ReportBuilder builder(std::move(options));
+  SyntheticReader reader(5000);
+  EventBatch batch;
+  while (reader.next(&batch).value_or(false)) {
+    for (Event& event : batch.events) event.time_ns = 0;
+    for (Reply& reply : batch.replies) reply.duration_ns = 0;
+    builder.add(batch);
+  }
+  return builder.finish(info, ReadReport());
+}
+
 }  // namespace dartboard::traces

@@ -63,5 +63,7 @@ ReportData report_of(Script& script, const TraceInfo& info = one_device(), Repor
 
 /// A trace with everything a report shows, and strings that try to be markup.
 ReportData rich_report();
+/// A trace whose events have no times.
+ReportData untimed_report();
 
 }  // namespace dartboard::traces
