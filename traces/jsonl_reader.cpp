@@ -47,9 +47,11 @@ class Reader final : public EventReader {
     } else {
       device_.name = "device of a TinyGPU recording";
       device_.vendor_id = device_.device_id = 0;
+      device_.memory_decode_gated_by_command = false;  // the protocol does not show it being switched on
       info_.notes.push_back(
-          "No description stands beside the recording: identity and BARs are what its requests show, and whether a BAR "
-          "is memory is assumed from its size.");
+          "No description stands beside the recording: identity and BARs are what its requests show. Assumed are the "
+          "device id (the first that was asked for), that a BAR above 16 MiB is memory, and that BARs answer whatever "
+          "Command says.");
     }
   }
 
@@ -237,7 +239,14 @@ class Reader final : public EventReader {
       return wrong(Field::kData,
                    fmt::format("has {} bytes; expected pairs of 32-bit mask and id", record_.data.length));
     }
+    if (!described_ && succeeded() && number(Field::kR1) != 0) learn_probe();
     return !succeeded() || check_length(Field::kRet, record_.ret, Field::kR0);
+  }
+  void learn_probe() {
+    if (device_.vendor_id != 0 || event_.value == 0 || event_.value == 0xffff) return;
+    device_.vendor_id = static_cast<uint16_t>(event_.value);
+    if (record_.data.length >= 8) device_.device_id = static_cast<uint16_t>(record_.data.le64(0) >> 32);
+    if (event_.address != 0) device_.class_code = static_cast<uint32_t>(event_.address << 16);
   }
   bool read_map_bar() {
     event_.target = static_cast<uint32_t>(number(Field::kBar));
