@@ -168,6 +168,22 @@ TEST(Figures, MoreTracksThanThereIsRoomForShareOne) {
   EXPECT_EQ(f.tracks.back().events(), 300 - kTracksMax + 1);
 }
 
+TEST(Figures, OfASessionAreThoseOfItsEvents) {
+  Script s;
+  s.config_read(0, 1).after(500).read(2, 0x10, 5).after(100).interrupt(IrqKind::kMsix, 1);
+  Session session;
+  session.origin = "/somewhere/boot.jsonl";
+  session.device = one_device().devices[0].description;
+  session.events = s.batch.events;
+  session.replies = s.batch.replies;
+  const Figures f = build_report(session, {}).figures;
+  EXPECT_EQ(f.file, "boot.jsonl");
+  EXPECT_EQ(f.requests, 2u);
+  EXPECT_EQ(f.duration_ns, 600u);
+  EXPECT_EQ(f.registers[1].value, 5u);
+  EXPECT_EQ(f.info.devices[0].description.vendor_id, 0x1234);
+}
+
 TEST(Figures, BeyondTheDetailThereAreCounts) {
   SyntheticReader reader(50'000);
   ReportOptions options;

@@ -457,4 +457,15 @@ Result<ReportData> build_report(EventReader& reader, ReportOptions options) {
   return builder.finish(reader.info(), reader.report());
 }
 
+ReportData build_report(const Session& session, ReportOptions options) {
+  if (options.file.empty()) options.file = session.origin;
+  ReportBuilder builder(std::move(options));
+  builder.add(session.events, session.replies);
+  TraceInfo info;
+  info.clock = Clock::kMonotonic;
+  info.devices.push_back({"", session.device});
+  info.notes = session.device.notes;
+  return builder.finish(info, ReadReport());
+}
+
 }  // namespace dartboard::traces
