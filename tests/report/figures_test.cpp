@@ -168,6 +168,39 @@ TEST(Figures, MoreTracksThanThereIsRoomForShareOne) {
   EXPECT_EQ(f.tracks.back().events(), 300 - kTracksMax + 1);
 }
 
+TEST(Figures, OfASessionAreThoseOfItsEvents) {
+  Script s;
+  s.config_read(0, 1).after(500).read(2, 0x10, 5).after(100).interrupt(IrqKind::kMsix, 1);
+  Session session;
+  session.origin = "/somewhere/boot.jsonl";
+  session.device = one_device().devices[0].description;
+  session.events = s.batch.events;
+  session.replies = s.batch.replies;
+  const Figures f = build_report(session, {}).figures;
+  EXPECT_EQ(f.file, "boot.jsonl");
+  EXPECT_EQ(f.requests, 2u);
+  EXPECT_EQ(f.duration_ns, 600u);
+  EXPECT_EQ(f.registers[1].value, 5u);
+  EXPECT_EQ(f.info.devices[0].description.vendor_id, 0x1234);
+}
+
+TEST(Figures, ExtremesAreShownToo) {
+  Script s;
+  s.read(UINT32_MAX, UINT64_MAX, 1, UINT64_MAX).map(UINT32_MAX, UINT64_MAX, UINT64_MAX).map(1, 0, UINT64_MAX);
+  s.now_ns = UINT64_MAX;
+  s.write(2, UINT64_MAX, 0, UINT64_MAX).write(2, 0, 0, UINT64_MAX).unmap(1).interrupt(IrqKind::kMsix, UINT64_MAX);
+  s.batch.events.back().target = UINT32_MAX;
+  s.on(UINT16_MAX).config_read(UINT64_MAX, UINT64_MAX).reset(UINT64_MAX, "\xff");
+  ReportOptions options;
+  options.detailed_events_max = 3;
+  const ReportData data = report_of(s, one_device(), options);
+  EXPECT_EQ(data.figures.duration_ns, UINT64_MAX - 1'000'000);
+  EXPECT_EQ(track(data.figures, "BAR2")->bytes_out, UINT64_MAX) << "sums stop at the largest number";
+  EXPECT_EQ(data.figures.vectors.at(0).vector, UINT64_MAX);
+  EXPECT_NE(report_page(data).find("</html>"), std::string::npos);
+  EXPECT_NE(to_json(data.figures).find("\xef\xbf\xbd"), std::string::npos);
+}
+
 TEST(Figures, BeyondTheDetailThereAreCounts) {
   SyntheticReader reader(50'000);
   ReportOptions options;

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "traces/event_stream.h"
 #include "traces/report/figures.h"
+#include "traces/session.h"
 
 namespace dartboard::traces {
 
@@ -91,6 +92,9 @@ class ReportBuilder {
 
 /// Reads all of it. Errors are the reader's.
 Result<ReportData> build_report(EventReader& reader, ReportOptions options);
+
+/// The same of a session in memory, which a replay has.
+ReportData build_report(const Session& session, ReportOptions options);
 
 /// The page, complete.
 std::string report_page(const ReportData& data);

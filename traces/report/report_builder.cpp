@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "traces/export/text.h"
+#include "traces/report/event_look.h"
 #include "traces/report/poll_finder.h"
 #include "traces/report/report.h"
 #include "traces/tools/access.h"
@@ -14,92 +16,12 @@ namespace dartboard::traces {
 namespace {
 
 constexpr uint64_t kSlices = 4096;
+constexpr size_t kTextBytesMax = 300;  // of a mark or an error
 constexpr size_t kPollGroupsMax = 4096;
 constexpr size_t kMappingsLiveMax = size_t{1} << 22;
 
-TrackKind track_kind(EventKind kind) {
-  switch (kind) {
-    case EventKind::kConfigRead:
-    case EventKind::kConfigWrite:
-    case EventKind::kDeviceConfig: return TrackKind::kConfig;
-    case EventKind::kMapBar:
-    case EventKind::kResizeBar:
-    case EventKind::kMmioRead:
-    case EventKind::kMmioWrite:
-    case EventKind::kDeviceMemory: return TrackKind::kBar;
-    case EventKind::kDmaMap:
-    case EventKind::kDmaUnmap: return TrackKind::kMappings;
-    case EventKind::kHostRead:
-    case EventKind::kHostWrite: return TrackKind::kHostMemory;
-    case EventKind::kDeviceDmaRead:
-    case EventKind::kDeviceDmaWrite: return TrackKind::kDeviceDma;
-    case EventKind::kInterrupt:
-    case EventKind::kIrqSetup: return TrackKind::kInterrupts;
-    case EventKind::kReset: return TrackKind::kResets;
-    case EventKind::kProbe:
-    case EventKind::kPing:
-    case EventKind::kMark: return TrackKind::kOther;
-  }
-  return TrackKind::kOther;
-}
-
-bool is_register_access(EventKind kind) {
-  return kind == EventKind::kConfigRead || kind == EventKind::kConfigWrite || kind == EventKind::kMmioRead ||
-         kind == EventKind::kMmioWrite;
-}
-
-bool is_read(EventKind kind) {
-  return kind == EventKind::kConfigRead || kind == EventKind::kMmioRead;
-}
-
 uint64_t plus(uint64_t a, uint64_t b) {
   return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
-bool value_of(const Payload& data, uint64_t* value) {
-  if (data.length == 0 || data.length > kValueBytesMax || !data.is_whole()) return false;
-  *value = 0;
-  for (uint64_t i = data.length; i-- > 0;) *value = *value << 8 | std::to_integer<uint64_t>(data.at(i));
-  return true;
-}
-
-/// What stands in the value column: register values, vectors and handles.
-bool shown_value(const Event& event, const Reply* reply, uint64_t* value) {
-  const bool answered = reply != nullptr && reply->status == 0;
-  switch (event.kind) {
-    case EventKind::kConfigRead: *value = answered ? reply->value0 : 0; return answered;
-    case EventKind::kMmioRead:
-    case EventKind::kHostRead: return answered && value_of(reply->data, value);
-    case EventKind::kMmioWrite:
-    case EventKind::kHostWrite:
-    case EventKind::kDeviceMemory:
-    case EventKind::kDeviceDmaRead:
-    case EventKind::kDeviceDmaWrite: return value_of(event.data, value);
-    case EventKind::kDmaMap:
-    case EventKind::kDmaUnmap: *value = event.target; return true;
-    case EventKind::kMapBar: *value = answered ? reply->value1 : 0; return answered;
-    case EventKind::kConfigWrite:
-    case EventKind::kDeviceConfig:
-    case EventKind::kResizeBar:
-    case EventKind::kIrqSetup:
-    case EventKind::kInterrupt: *value = event.value; return true;
-    default: return false;
-  }
-}
-
-std::string text_of(const Payload& data) {
-  std::string out;
-  const uint64_t count = data.is_whole() ? std::min<uint64_t>(data.length, 300) : 0;
-  for (uint64_t i = 0; i < count; ++i) out += static_cast<char>(data.at(i));
-  return out;
-}
-
-/// What stands in the address column: for mappings the bus address that was given out, if the recording has it.
-uint64_t shown_address(const Event& event, const Reply* reply) {
-  if (event.kind == EventKind::kMapBar && reply != nullptr) return reply->value0;
-  if (event.kind != EventKind::kDmaMap || reply == nullptr || reply->status != 0) return event.address;
-  if (reply->data.empty()) return reply->value0;
-  return reply->data.is_whole() && reply->data.length >= 8 ? reply->data.le64(0) : event.address;
 }
 
 struct PlaceHash {
@@ -118,57 +40,6 @@ void keep_first(std::vector<T>* items, size_t count, Less less) {
 }
 
 }  // namespace
-
-bool is_inward(EventKind kind) {
-  switch (kind) {
-    case EventKind::kConfigWrite:
-    case EventKind::kMmioWrite:
-    case EventKind::kHostWrite:
-    case EventKind::kDmaUnmap:
-    case EventKind::kResizeBar:
-    case EventKind::kDeviceDmaRead:
-    case EventKind::kIrqSetup:
-    case EventKind::kReset: return false;
-    default: return true;
-  }
-}
-
-bool moves_bytes(EventKind kind) {
-  switch (kind) {
-    case EventKind::kProbe:
-    case EventKind::kMapBar:
-    case EventKind::kResizeBar:
-    case EventKind::kInterrupt:
-    case EventKind::kIrqSetup:
-    case EventKind::kReset:
-    case EventKind::kPing:
-    case EventKind::kMark: return false;
-    default: return true;
-  }
-}
-
-std::string_view to_string(TrackKind kind) {
-  switch (kind) {
-    case TrackKind::kConfig: return "config";
-    case TrackKind::kBar: return "bar";
-    case TrackKind::kMappings: return "mappings";
-    case TrackKind::kHostMemory: return "host-memory";
-    case TrackKind::kDeviceDma: return "device-dma";
-    case TrackKind::kInterrupts: return "interrupts";
-    case TrackKind::kResets: return "resets";
-    case TrackKind::kOther: return "other";
-  }
-  return "other";
-}
-
-std::string_view to_string(WaitKind kind) {
-  switch (kind) {
-    case WaitKind::kGap: return "gap";
-    case WaitKind::kPoll: return "poll";
-    case WaitKind::kReply: return "reply";
-  }
-  return "gap";
-}
 
 struct ReportBuilder::State {
   using Place = std::pair<uint32_t, uint64_t>;  // track, address
@@ -312,10 +183,10 @@ void ReportBuilder::State::add(const Event& event, const Reply* reply) {
           {event.kind, track, number, now_ns, event.address, reply != nullptr ? reply->status : 0, std::move(text)});
   };
   if (event.kind == EventKind::kReset) note(&f.resets, {});
-  if (event.kind == EventKind::kMark) note(&f.marks, text_of(event.data));
+  if (event.kind == EventKind::kMark) note(&f.marks, text_of(event.data, kTextBytesMax));
   if (failed) {
     ++f.failed_requests;
-    note(&f.failures, text_of(reply->data));
+    note(&f.failures, text_of(reply->data, kTextBytesMax));
   }
   if (event.kind == EventKind::kInterrupt) {
     const auto irq = static_cast<IrqKind>(std::min(event.target, static_cast<uint32_t>(IrqKind::kRequest)));
@@ -359,11 +230,11 @@ void ReportBuilder::State::on_register(const Event& event, uint32_t track, bool 
     found = registers.emplace(place, std::move(r)).first;
   }
   RegisterFigures& r = found->second;
-  ++(is_read(event.kind) ? r.reads : r.writes);
+  ++(is_register_read(event.kind) ? r.reads : r.writes);
   r.length_min = std::min(r.length_min, event.length);
   r.length_max = std::max(r.length_max, event.length);
   if (has_value) {
-    if (is_read(event.kind) && r.has_value && r.value != value) ++r.read_changes;
+    if (is_register_read(event.kind) && r.has_value && r.value != value) ++r.read_changes;
     r.value = value;
     r.has_value = true;
   }
@@ -415,7 +286,7 @@ void ReportBuilder::State::on_request(const Event& event, const Reply* reply, ui
   ++f.requests;
   const uint64_t took_ns = reply != nullptr ? reply->duration_ns : 0;
   const Last now{true, number, plus(ns, took_ns), track, event.kind, event.address};
-  if (is_read(event.kind)) {
+  if (is_register_read(event.kind)) {
     uint64_t value = 0;
     shown_value(event, reply, &value);
     polls.read({track, event.address, event.length, value, number, ns, now.end_ns});
@@ -584,6 +455,17 @@ Result<ReportData> build_report(EventReader& reader, ReportOptions options) {
     builder.add(batch);
   }
   return builder.finish(reader.info(), reader.report());
+}
+
+ReportData build_report(const Session& session, ReportOptions options) {
+  if (options.file.empty()) options.file = session.origin;
+  ReportBuilder builder(std::move(options));
+  builder.add(session.events, session.replies);
+  TraceInfo info;
+  info.clock = Clock::kMonotonic;
+  info.devices.push_back({"", session.device});
+  info.notes = session.device.notes;
+  return builder.finish(info, ReadReport());
 }
 
 }  // namespace dartboard::traces

@@ -13,7 +13,7 @@ import re
 import sys
 
 
-kScripts = ("text.js", "columns.js", "lanes.js", "page.js")
+kScripts = ("text.js", "columns.js", "lanes.js", "tables.js", "page.js")
 
 
 def read(path):

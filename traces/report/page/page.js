@@ -1,7 +1,4 @@
-// page.js - the timeline's charts and controls, and the tables of what is in its range.
-
-const $ = (id) => document.getElementById(id);
-const kRowsShown = 100;
+// page.js - the timeline's charts and controls.
 
 async function start() {
   if (typeof DecompressionStream === 'undefined') {
@@ -26,8 +23,8 @@ class Timeline {
     this.trace = trace;
     this.axis = trace.figures.has_times && trace.figures.duration_ns > 0 ? 'time' : 'event';
     this.marks = [];         // events or ns that a button led to: {first, last, from, to}
-    this.starts = [0];       // of the pages of the list before this one, as events
     this.armed = false;      // the wheel zooms without Ctrl
+    this.tables = new RangeTables(trace, () => this.lanes.updateOptions({}));
     this.makeControls();
     this.makeCharts();
   }
@@ -79,7 +76,7 @@ class Timeline {
     Object.assign(lanes, {
       valueRange: [0, count], plotter: () => {}, showRangeSelector: true, rangeSelectorHeight: 34,
       ...this.selectorColours(),
-      underlayCallback: (context, area) => drawLanes(context, area, this.trace, this.view(), this.wanted(), this.markXs()),
+      underlayCallback: (context, area) => drawLanes(context, area, this.trace, this.view(), this.tables.wanted(), this.markXs()),
       drawCallback: (chart, initial) => { if (!initial) this.changed(); },
     });
     lanes.axes.y = {
@@ -217,16 +214,10 @@ class Timeline {
     on('pan-left', () => this.pan(-0.5));
     on('pan-right', () => this.pan(0.5));
     on('zoom-all', () => this.show(0, this.end()));
-    on('page-on', () => { this.starts.push(this.nextStart); this.list(); });
-    on('page-back', () => { this.starts.pop(); this.list(); });
     for (const radio of document.querySelectorAll('input[name=axis]')) {
       radio.checked = radio.value === this.axis;
       radio.disabled = !this.trace.figures.has_times || this.trace.count < this.trace.figures.events;
       radio.addEventListener('change', () => this.turn(radio.value));
-    }
-    for (const lane of this.trace.lanes) $('filter-track').append(new Option(lane.name, lane.id));
-    for (const id of ['filter-track', 'filter-address']) {
-      $(id).addEventListener('input', () => this.lanes.updateOptions({}));
     }
     document.addEventListener('click', (event) => {
       const button = event.target.closest('button.goto');
@@ -333,21 +324,6 @@ class Timeline {
         (c.failed ? ' (failed)' : '') + (c.inferred ? ' (inferred)' : '');
   }
 
-  // What is in the range.
-  filter() {
-    const track = $('filter-track').value, text = $('filter-address').value.trim();
-    let address = null;
-    try { if (text) address = BigInt(/^0x/i.test(text) ? text : '0x' + text); } catch { address = -1n; }
-    $('filter-address').setAttribute('aria-invalid', address === -1n);
-    return {track: track === '' ? null : Number(track), address};
-  }
-  wanted() {
-    const {track, address} = this.filter(), {trace} = this;
-    if (address === null) return null;
-    const classes = trace.figures.classes;
-    return (i) => trace.address[i] === address && (track === null || classes[trace.classOf[i]].track === track);
-  }
-
   changed() {
     if (this.pending) return;
     this.pending = requestAnimationFrame(() => {
@@ -357,81 +333,13 @@ class Timeline {
   }
 
   refresh() {
-    const view = this.view(), {trace} = this;
+    const view = this.view();
     for (const {key, chart} of this.small) chart.updateOptions({file: this.mapped(key), dateWindow: [view.from, view.to]});
-    const rows = trace.lanes.map(() => ({in: 0, out: 0, bytesIn: 0, bytesOut: 0}));
-    const classes = trace.figures.classes.map((c) => ({row: rows[trace.laneOf[c.track]], in: c.in, bytes: c.bytes}));
-    for (let i = view.first; i < view.last; ++i) {
-      const c = classes[trace.classOf[i]];
-      if (c.in) ++c.row.in; else ++c.row.out;
-      if (!c.bytes) continue;
-      if (c.in) c.row.bytesIn += trace.length[i]; else c.row.bytesOut += trace.length[i];
-    }
-    let counted = false;
-    const partly = forSlices(trace, view, (row, from, count) => {
-      counted = true;
-      rows[trace.laneOf[row >> 1]][row & 1 ? 'out' : 'in'] += count;
-    });
-    const body = $('view-tracks').tBodies[0];
-    body.replaceChildren();
-    let events = 0;
-    trace.lanes.forEach((lane, i) => {
-      const r = rows[i];
-      events += r.in + r.out;
-      const tr = body.insertRow();
-      tr.dataset.track = lane.id;
-      const name = element('th', lane.name, 't');
-      name.scope = 'row';
-      tr.append(name);
-      for (const [key, value, text] of [['events', r.in + r.out, commas], ['in', r.in, commas], ['out', r.out, commas],
-                                        ['bytes_in', r.bytesIn, bytesText], ['bytes_out', r.bytesOut, bytesText]]) {
-        const cell = element('td', counted && key.startsWith('bytes') ? '' : text(value));
-        cell.dataset.key = key;
-        cell.dataset.value = value;
-        tr.append(cell);
-      }
-    });
-    const step = (view.to - view.from) / 1000;
-    const range = $('range');
+    const {events, partly} = this.tables.refresh(view);
+    const step = (view.to - view.from) / 1000, range = $('range');
     range.textContent = `${this.axisText(view.from, step)} to ${this.axisText(view.to, step)}` +
         (this.axis === 'time' ? `, ${durationText(view.to - view.from)}` : '') + `: ${partly ? 'about ' : ''}${commas(events)} events`;
     Object.assign(range.dataset, {from: view.from, to: view.to, events});
-    this.starts = [view.first];
-    this.list();
-  }
-
-  /** One page of the events in the range that pass the filter. */
-  list() {
-    const view = this.view(), {trace} = this, {track, address} = this.filter();
-    const body = $('view-events').tBodies[0];
-    body.replaceChildren();
-    let i = this.starts[this.starts.length - 1], shown = 0, before = -1;
-    for (; i < view.last && shown < kRowsShown; ++i) {
-      const c = trace.figures.classes[trace.classOf[i]];
-      if (track !== null && c.track !== track) continue;
-      if (address !== null && trace.address[i] !== address) continue;
-      this.row(body, i, c, before);
-      before = i;
-      ++shown;
-    }
-    this.nextStart = i;
-    $('page-on').disabled = i >= view.last;
-    $('page-back').disabled = this.starts.length < 2;
-    $('list-range').textContent = shown === 0 ? 'no events' : `${commas(shown)} events, page ${this.starts.length}`;
-  }
-
-  row(body, i, c, before) {
-    const {trace} = this, tr = body.insertRow();
-    const times = trace.figures.has_times;
-    const cells = [
-      [commas(i)], [times ? timeText(trace.time[i], 1) : ''],
-      [times && before >= 0 ? '+' + durationText(trace.time[i] - trace.time[before]) : ''],
-      [trace.figures.tracks[c.track].name, 't'], [(c.in ? '\u2190 ' : '\u2192 ') + c.kind + (c.failed ? ', failed' : ''), c.failed ? 't bad' : 't'],
-      [['interrupt', 'reset', 'mark', 'ping', 'dma-unmap'].includes(c.kind) ? '' : hex(trace.address[i]) + ' ' + (nameOf(trace, c, i) ?? ''), 't'],
-      [c.bytes ? commas(trace.length[i]) : ''],
-      [c.value ? (c.kind === 'interrupt' ? 'vector ' + trace.value[i] : c.kind.startsWith('dma-') ? 'handle ' + trace.value[i] : hex(trace.value[i])) : '', 't'],
-    ];
-    for (const [text, className] of cells) tr.append(element('td', text, className));
   }
 }
 

@@ -1,5 +1,6 @@
 // text.js - numbers for people, as the rest of the page writes them.
 
+const $ = (id) => document.getElementById(id);
 const commas = (n) => Math.round(n).toLocaleString('en-US');
 
 function bytesText(n) {
