@@ -133,7 +133,7 @@ TEST(Program, ATruncatedFileIsBadInput) {
   const std::string path = write_file("cut.jsonl.zst", whole.substr(0, whole.size() / 2));
   const ProgramRun refused = run({"replay", path});
   EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_THAT(refused.err, HasSubstr("cut.jsonl.zst: the file is truncated"));
+  EXPECT_THAT(refused.err, HasSubstr("cut.jsonl.zst: the zstd data ends in its middle: the file is truncated"));
   EXPECT_EQ(refused.out, "");
 }
 
@@ -143,7 +143,7 @@ TEST(Program, ACorruptFileIsBadInput) {
   write_session("damaged", "");
   const ProgramRun refused = run({"replay", write_file("damaged.jsonl.zst", damaged)});
   EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_THAT(refused.err, HasSubstr("damaged.jsonl.zst: the compressed data is corrupt after line"));
+  EXPECT_THAT(refused.err, HasSubstr("damaged.jsonl.zst: the zstd data is damaged"));
 }
 
 TEST(Program, AFileThatIsNoTraceIsBadInput) {
