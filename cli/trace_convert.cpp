@@ -42,11 +42,13 @@ ExitCode run(const Options& options) {
                 {"format", (*format)->name},
                 {"events", copied->events},
                 {"bytes", copied->bytes},
-                {"payloads", traces::to_string(write.payloads)}});
+                {"payloads", traces::to_string(write.payloads)},
+                {"left_out", to_json(copied->left_out)}});
   } else {
     const Style style(stdout);
     fmt::print("{}: {} events, {} in {}\n", style.strong(options.out), with_commas(copied->events),
                bytes_text(copied->bytes), (*format)->name);
+    print_left_out(copied->left_out);
   }
   return finish_output(ExitCode::kOk);
 }

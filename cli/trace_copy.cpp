@@ -5,7 +5,9 @@
 #include <system_error>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
+#include "cli/output.h"
 #include "traces/tools/access.h"
 
 namespace dartboard::cli {
@@ -71,11 +73,28 @@ Result<Copied> copy_trace(traces::EventReader& reader, const std::string& path, 
     if (!more) return failed(more.error());
   }
   if (auto finished = (*writer)->finish(info()); !finished) return failed(finished.error());
+  copied.left_out = (*writer)->left_out();
   writer->reset();
   std::error_code ignored;
   const auto bytes = fs::file_size(path, ignored);
   copied.bytes = ignored ? 0 : bytes;
   return copied;
+}
+
+void print_left_out(const std::vector<traces::RecordCount>& left_out) {
+  const Style style(stdout);
+  for (const traces::RecordCount& each : left_out) {
+    fmt::print("{} {} {}{}\n", style.note("left out:"), with_commas(each.count), each.name,
+               each.why.empty() ? "" : ": " + each.why);
+  }
+}
+
+nlohmann::ordered_json to_json(const std::vector<traces::RecordCount>& left_out) {
+  auto json = nlohmann::ordered_json::array();
+  for (const traces::RecordCount& each : left_out) {
+    json.push_back({{"name", each.name}, {"count", each.count}, {"why", each.why}});
+  }
+  return json;
 }
 
 Result<traces::PayloadPolicy> parse_payloads(const std::string& text) {

@@ -3,6 +3,9 @@
 
 #include <functional>
 #include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include "base/error.h"
 #include "traces/event_stream.h"
@@ -19,7 +22,8 @@ Result<void> not_the_same_file(const std::string& in, const std::string& out);
 
 struct Copied {
   uint64_t events = 0;
-  uint64_t bytes = 0;  ///< of the new file
+  uint64_t bytes = 0;                         ///< of the new file
+  std::vector<traces::RecordCount> left_out;  ///< what its format could not carry
 };
 
 /// Everything that `reader` gives, to `path`. `adjust` changes what the new trace says about itself; it is called
@@ -27,6 +31,10 @@ struct Copied {
 Result<Copied> copy_trace(traces::EventReader& reader, const std::string& path, const traces::Format& format,
                           const traces::WriteOptions& options, const std::function<void(traces::TraceInfo*)>& adjust,
                           const std::function<void(uint64_t)>& progress);
+
+/// What was left out, a line for each reason; or as JSON.
+void print_left_out(const std::vector<traces::RecordCount>& left_out);
+nlohmann::ordered_json to_json(const std::vector<traces::RecordCount>& left_out);
 
 Result<traces::PayloadPolicy> parse_payloads(const std::string& text);
 

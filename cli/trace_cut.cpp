@@ -61,12 +61,14 @@ ExitCode run(const Options& options) {
                 {"bytes", copied->bytes},
                 {"of_events", filtered.seen()},
                 {"read_to_the_end", !filtered.stopped_early()},
-                {"what", describe(*spec)}});
+                {"what", describe(*spec)},
+                {"left_out", to_json(copied->left_out)}});
   } else {
     const Style style(stdout);
     fmt::print("{}: {} of {} events{}, {} in {}\n", style.strong(options.out), with_commas(copied->events),
                with_commas(filtered.seen()), filtered.stopped_early() ? " (the rest was not read)" : "",
                bytes_text(copied->bytes), (*format)->name);
+    print_left_out(copied->left_out);
   }
   return finish_output(ExitCode::kOk);
 }

@@ -117,6 +117,7 @@ std::vector<std::string> compare_info(const traces::TraceInfo& a, const traces::
     if (x.vendor_id != y.vendor_id || x.device_id != y.device_id) {
       notes.push_back(fmt::format("device [{}] is {:04x}:{:04x} in A and {:04x}:{:04x} in B", i, x.vendor_id,
                                   x.device_id, y.vendor_id, y.device_id));
+      continue;  // of another device everything may differ
     }
     for (size_t bar = 0; bar < x.bars.size(); ++bar) {
       if (x.bars[bar].size == y.bars[bar].size) continue;

@@ -168,6 +168,12 @@ TEST(Mmiotrace, TimeThatRunsBackwardsIsWarnedOf) {
   EXPECT_THAT(trace.report.warnings, ElementsAre(HasSubstr("backwards 1 times, first in line 6")));
 }
 
+TEST(Mmiotrace, ABlankLineIsCountedOnce) {
+  const WholeTrace trace = read_whole(open_mmiotrace, "VERSION 20070824\n\n   \n");
+  EXPECT_EQ(trace.count("(empty line)"), 2u);
+  EXPECT_EQ(trace.accounted(), trace.report.records);
+}
+
 TEST(Mmiotrace, AnEmptyFileHasADeviceAndNoEvents) {
   const WholeTrace trace = read_whole(open_mmiotrace, "VERSION 20070824\n");
   EXPECT_THAT(trace.events, IsEmpty());

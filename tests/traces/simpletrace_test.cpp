@@ -254,6 +254,7 @@ TEST(Simpletrace, WhereverItIsCutWhatStandsBeforeIsRead) {
     EXPECT_GE(trace.events.size(), events);
     events = trace.events.size();
     EXPECT_EQ(trace.report.truncated, !trace.report.warnings.empty()) << size;
+    EXPECT_EQ(trace.accounted(), trace.report.records) << size;
   }
   EXPECT_EQ(events, 4u);
   for (size_t size = 0; size < 24; ++size) {

@@ -112,8 +112,9 @@ class MmiotraceReader final : public EventReader {
     Scan scan(line);
     std::string_view word;
     if (!scan.word(&word)) {
+      if (!scan.done()) return false;
       tally_.kind("(empty line)", "says nothing");
-      return scan.at_end();
+      return true;
     }
     if (word == "R" || word == "W") return take_access(word == "R", scan, batch);
     if (word == "MAP") return take_map(scan, batch);

@@ -147,6 +147,7 @@ class SimpletraceReader final : public EventReader {
  private:
   /// The file ends inside a record, or what follows cannot be one.
   bool stop(std::string_view what) {
+    tally_.unknown_record([&] { return fmt::format("a record that {}", what); });
     tally_.truncated(fmt::format("{}: record {} {}; what stands before it was read.", window_.source().name(),
                                  tally_.records(), what));
     return false;
@@ -219,10 +220,13 @@ class SimpletraceReader final : public EventReader {
     return true;
   }
 
+  /// The bytes of a record that was counted already.
   Result<bool> skip(uint64_t count) {
     const auto skipped = window_.skip(count);
     if (!skipped) return tl::unexpected(skipped.error());
-    return *skipped ? true : stop("ends early");
+    if (!*skipped)
+      tally_.truncated(fmt::format("{}: record {} ends early.", window_.source().name(), tally_.records()));
+    return *skipped;
   }
 
   std::string label(uint64_t id) const {
