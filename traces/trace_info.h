@@ -22,7 +22,8 @@ enum class Clock : uint8_t {
 };
 std::string_view to_string(Clock clock);
 
-/// Which payloads of more than 8 bytes were kept. Shorter ones are values of registers and always are.
+/// Which payloads of more than 8 bytes were kept. Shorter ones are values of registers and always are, and so are the
+/// page addresses of mappings.
 enum class PayloadPolicy : uint8_t { kFull, kHash, kNone };
 std::string_view to_string(PayloadPolicy policy);
 inline constexpr uint64_t kValueBytesMax = 8;

@@ -253,6 +253,20 @@ INSTANTIATE_TEST_SUITE_P(Dbt, DbtPolicy,
                                          Policy{PayloadPolicy::kNone, PayloadForm::kOmitted}),
                          [](const auto& info) { return std::string(to_string(info.param.policy)); });
 
+TEST_P(DbtPolicy, KeepsThePagesOfMappings) {
+  Session session;
+  std::byte* const pages = session.arena.allocate(64);
+  std::fill_n(pages, 64, std::byte{5});
+  Event e;
+  e.kind = EventKind::kDmaMap;
+  e.length = 8 * 4096;
+  e.reply = 0;
+  session.events.push_back(e);
+  session.replies.push_back({0, 64, 1, 0, Payload::of({pages, 64})});
+  const auto reader = open(write_dbt(session, "pages.dbt", {.payloads = GetParam().policy}));
+  EXPECT_EQ(read_back(*reader, &session).events, 1u);
+}
+
 /// Reads a changed file from memory: whatever happens, it is a value.
 ReadBack read_changed(const std::string& content, const Session* expected, std::string* refused) {
   refused->clear();
