@@ -63,6 +63,8 @@ int main(int argc, char** argv) {
       {"trace, read .dbt, events", "trace_read_dbt/manual_time", "", Figure::kItemsPerSecondAtLeast, 10'000'000},
       {"trace, read .dbt / zstd -dc of the same file, speed", "trace_read_dbt/manual_time", "zstd_dc_dbt/manual_time",
        Figure::kItemRatioAtLeast, 0.5},
+      {"trace, import a QEMU text log, lines", "trace_import_qemu_log/manual_time", "", Figure::kItemsPerSecondAtLeast,
+       1'500'000},
       {"trace, .dbt / .jsonl.zst of the same events without payloads, bytes in 1,000", "trace_size_dbt/iterations:1/manual_time",
        "", Figure::kEntriesAtMost, 250},
   };

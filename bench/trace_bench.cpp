@@ -14,6 +14,7 @@ namespace dartboard::bench {
 namespace {
 
 constexpr uint64_t kEvents = 3'000'000;
+constexpr uint64_t kLines = 2'000'000;
 
 /// Reads the whole trace; returns its events, 0 when it cannot.
 uint64_t read_all(const std::string& path) {
@@ -57,6 +58,20 @@ void zstd_dc_dbt(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(events));
 }
 BENCHMARK(zstd_dc_dbt)->UseManualTime()->Unit(benchmark::kMillisecond);
+
+/// Lines of a QEMU log to events; each makes one.
+void trace_import_qemu_log(benchmark::State& state) {
+  const std::string& path = long_qemu_log(kLines);
+  uint64_t events = 0;
+  for (auto _ : state) {
+    const auto from = std::chrono::steady_clock::now();
+    events = read_all(path);
+    state.SetIterationTime(std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count());
+    if (events < kLines) return state.SkipWithError("the log could not be read");
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(events));
+}
+BENCHMARK(trace_import_qemu_log)->UseManualTime()->Unit(benchmark::kMillisecond);
 
 /// Bytes of a .dbt for 1,000 of a .jsonl.zst of the same events without payloads.
 void trace_size_dbt(benchmark::State& state) {

@@ -118,6 +118,33 @@ const std::string& long_jsonl_without_payloads(uint64_t events) {
   return path;
 }
 
+const std::string& long_qemu_log(uint64_t lines) {
+  static std::map<uint64_t, std::string> made;
+  std::string& path = made[lines];
+  if (!path.empty()) return path;
+  path = directory().path / fmt::format("{}.log", lines);
+  auto out = fmt::output_file(path);
+  uint64_t written = 0;
+  while (written < lines) {
+    repeat(1, [&](const traces::Event& e, const traces::Reply* reply) {
+      const bool is_write = e.kind == traces::EventKind::kMmioWrite;
+      if ((!is_write && e.kind != traces::EventKind::kMmioRead) || e.length > 8) return;
+      const traces::Payload& data = is_write ? e.data : reply->data;
+      uint64_t value = 0;
+      for (uint64_t i = e.length; i-- > 0;) value = value << 8 | std::to_integer<uint64_t>(data.at(i));
+      const uint64_t us = e.time_ns / 1000 % 1'000'000, s = e.time_ns / 1'000'000'000 % 60;
+      out.print("2026-11-22T11:{:02}:{:02}.{:06}Z ", written / 30'000 % 60, s, us);
+      if (is_write) {
+        out.print("vfio_region_write  (0000:01:00.0:region{}+0x{:x}, 0x{:x}, {})\n", e.target, e.address, value, e.length);
+      } else {
+        out.print("vfio_region_read  (0000:01:00.0:region{}+0x{:x}, {}) = 0x{:x}\n", e.target, e.address, e.length, value);
+      }
+      ++written;
+    });
+  }
+  return path;
+}
+
 double seconds_of(const std::vector<std::string>& arguments) {
   std::vector<char*> argv;
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));

@@ -15,6 +15,9 @@ const std::string& long_dbt(uint64_t events, bool values_only = false);
 /// long_dbt(events, true).
 const std::string& long_jsonl_without_payloads(uint64_t events);
 
+/// A log of QEMU's vfio events of at least `lines` lines, reads and writes of registers as a driver makes them.
+const std::string& long_qemu_log(uint64_t lines);
+
 /// Seconds that `arguments` took as a process of its own, with its output thrown away; negative when it failed.
 double seconds_of(const std::vector<std::string>& arguments);
 

@@ -43,6 +43,8 @@ void add_input(CLI::App& command, TraceInput* input, const char* json_help) {
   command.add_option("--from", input->from, "Its format, if the content does not tell: " + format_list());
   command.add_option("--device-description", input->device,
                      "What the device is, for formats that do not say (default: FILE.device.json beside it)");
+  command.add_option("--event-names", input->event_names,
+                     "For simpletrace before version 4: the trace-events-all of the QEMU that wrote it");
   command.add_flag("--json", input->json, json_help);
   command.add_flag("-q,--quiet", input->quiet, "No progress");
 }
@@ -144,6 +146,7 @@ std::string describe(const FilterSpec& spec) {
 Result<std::unique_ptr<traces::EventReader>> open_input(const TraceInput& input) {
   traces::ReadOptions options;
   options.device_description = input.device;
+  options.event_names = input.event_names;
   return traces::open_trace(input.file, input.from, options);
 }
 

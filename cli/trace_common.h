@@ -29,10 +29,11 @@ struct TraceInput {
   std::string file;
   std::string from;    ///< format; empty: by content
   std::string device;  ///< its .device.json; empty: the one beside it
+  std::string event_names;  ///< trace-events-all, for simpletrace before version 4
   bool quiet = false;
   bool json = false;
 };
-/// FILE, --from, --device-description, -q and --json.
+/// FILE, --from, --device-description, --event-names, -q and --json.
 void add_input(CLI::App& command, TraceInput* input, const char* json_help);
 
 struct NamesOptions {
