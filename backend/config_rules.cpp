@@ -210,6 +210,32 @@ void ConfigVirtualisation::hide_capability(uint8_t id, const std::string& note) 
   link_lists();
 }
 
+ConfigByte ConfigVirtualisation::byte(uint64_t offset) const {
+  if (offset >= kConfigBytes) return {};
+  const ByteRule& rule = rules_[offset];
+  ConfigByte out{rule.shadowed, rule.writable, rule.forwarded, {}, {}};
+  if (absent(offset)) {
+    out.shadowed = 0xff;
+    out.field = "Extended configuration space";
+    out.reason = "the function is not PCI Express";
+    return out;
+  }
+  if (rule.row != 0) {
+    out.field = rows_[rule.row - 1u].row.field;
+    out.reason = rows_[rule.row - 1u].row.reason;
+    return out;
+  }
+  for (const bool extended : {false, true}) {
+    for (const Capability& capability : extended ? lists_.extended : lists_.standard) {
+      if (offset < capability.offset || offset >= uint64_t{capability.offset} + capability.bytes) continue;
+      out.field = capability.policy.name;
+      out.reason = capability.hidden && !capability.note.empty() ? capability.note : capability.policy.reason;
+      return out;
+    }
+  }
+  return out;
+}
+
 void ConfigVirtualisation::inspect(InspectNode& node) const {
   const auto show_row = [this](InspectNode& parent, const PlacedRow& placed) {
     const Row& row = placed.row;

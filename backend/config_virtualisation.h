@@ -14,6 +14,7 @@
 
 #include "backend/capability_list.h"
 #include "backend/config_policy.h"
+#include "backend/passthrough_device.h"
 #include "base/error.h"
 #include "base/inspect.h"
 #include "dext/client/client.h"
@@ -67,6 +68,9 @@ class ConfigVirtualisation {
   // does not answer (Command reads all-ones).
   Result<void> quiesce_device();  ///< bus master off
   Result<void> park_device();     ///< memory on, bus master off: as between open and the guest's first write
+
+  /// How the guest's view of one byte comes about.
+  ConfigByte byte(uint64_t offset) const;
 
   void inspect(InspectNode& node) const;
 

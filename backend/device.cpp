@@ -205,6 +205,10 @@ Result<void> PassthroughDevice::Impl::no_such_region(Region region, uint64_t off
               fmt::format("region {}: this device has no such region", index));
 }
 
+ConfigByte PassthroughDevice::config_byte(uint64_t offset) const {
+  return impl_->config.byte(offset);
+}
+
 Result<IrqInfo> PassthroughDevice::irq_info(IrqKind kind) const {
   return impl_->interrupts.info(kind);
 }

@@ -61,6 +61,13 @@ struct BudgetUse { uint64_t bytes = 0, bytes_peak = 0, mappings = 0, mappings_pe
 
 struct DmaMapping { uint64_t key = 0; Iova iova; uint64_t size = 0; };
 
+/// How the guest's view of one byte of configuration space comes about (backend/config_policy.h): bits that are ours
+/// and not the device's, bits of those that the guest's writes change, bits whose writes reach the device.
+struct ConfigByte {
+  uint8_t shadowed = 0, writable = 0, forwarded = 0;
+  std::string field, reason;           ///< of the policy; empty where there is none
+};
+
 class HostBudget;   // backend/dma/host_budget.h
 
 class PassthroughDevice {
@@ -78,6 +85,9 @@ class PassthroughDevice {
   /// Config reads of absent bytes and reads of a device that is gone are all-ones.
   Result<void> read(Region region, uint64_t offset, std::span<std::byte> data);
   Result<void> write(Region region, uint64_t offset, std::span<const std::byte> data);
+
+  /// For whoever explains what a guest sees. Bytes past the end have no policy.
+  ConfigByte config_byte(uint64_t offset) const;
 
   Result<IrqInfo> irq_info(IrqKind kind) const;
   /// kTrigger with a sink: assigns [start, start+sinks.size()), an empty function de-assigns that vector. kTrigger with

@@ -28,7 +28,8 @@ void replay_amd_session(benchmark::State& state) {
     return;
   }
   for (auto _ : state) {
-    auto powered = (*world)->power_on(&*session);
+    const cli::RecordedSide recorded{&session->device, session->origin};
+    auto powered = (*world)->power_on(&recorded);
     auto target = cli::MachineReplayTarget::open(**world);
     if (!powered || !target) {
       state.SkipWithError("the world did not start");

@@ -15,6 +15,12 @@ struct ReplayOptions {
   std::string device;          ///< who answers; empty: the recording
   std::string storage;         ///< of a scripted device
   std::string dext = "sim";
+  std::string mode = "strict";
+  std::string gap = "none";      ///< none, recorded, min or min:TIME
+  std::string iova = "auto";     ///< recorded, rebase, or auto: rebase when no page can be put where it was
+  std::string from, until;       ///< a number of a request, or a time with its unit; empty: all of it
+  bool stop_on_divergence = false;
+  std::string device_index, device_address;  ///< of a trace with several devices; empty: the one with most events
   bool json = false;
   bool quiet = false;  ///< no progress bar
 };

@@ -25,7 +25,7 @@ class IokitWorld final : public World {
 
   std::string name() const override { return "iokit"; }
   std::string description() const override { return "this Mac"; }
-  Result<void> power_on(const traces::Session*) override { return {}; }
+  Result<void> power_on(const RecordedSide*) override { return {}; }
   Result<void> restart() override {
     return fail(ErrorName::kNotSupported, "a real Mac cannot be restarted between runs; use --dext sim[:PROFILE]");
   }
@@ -34,10 +34,16 @@ class IokitWorld final : public World {
   backend::Budget budget() const override { return {}; }
 
   void on_mismatch(traces::MismatchSink*) override {}
+  void feed(const traces::EventBatch&) override {}
+  void expect_read(unsigned, uint64_t, const traces::Payload&) override {}
+  void stands_for(unsigned, uint64_t, std::span<const std::byte>) override {}
   void resync(uint64_t) override {}
   void expect_end() override {}
   Result<void> device_dma_write(Iova, std::span<const std::byte>) override { return {}; }
   Result<void> device_memory_change(unsigned, uint64_t, std::span<const std::byte>) override { return {}; }
+  Result<void> device_config_change(uint64_t, unsigned, uint32_t) override { return {}; }
+  Result<void> device_interrupt(traces::IrqKind, uint32_t) override { return {}; }
+  std::vector<std::string> notes() const override { return {}; }
   Result<void> expect_placement(Iova, uint64_t) override { return {}; }  // the mapper chooses; who asked compares
   void forget_placements() override {}
 

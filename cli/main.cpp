@@ -78,13 +78,40 @@ int parse_and_run(int argc, char** argv) {
 
   ReplayOptions replay;
   CLI::App* const replay_command = app.add_subcommand("replay", "Replay a recorded session through the whole path");
-  replay_command->add_option("FILE", replay.file, "The session (.jsonl.zst or .jsonl), with its .device.json beside it")
+  replay_command
+      ->add_option("FILE", replay.file,
+                   "The trace, of any format that dartboard reads (a .jsonl with its .device.json beside it)")
       ->required();
   replay_command->add_option("--dext", replay.dext, kDextHelp)->default_str(std::string("sim:") + kReplayProfile);
   replay_command->add_option("--device-session", replay.device_session,
                              "Take the device's side from this session: its register values, DMA and memory changes");
   replay_command->add_option("--device", replay.device,
                              "Who answers instead of the recording: test, rtl, a script that ships, or script:FILE.lua");
+  replay_command
+      ->add_option("--mode", replay.mode,
+                   "How the recording answers: strict (in its order, a difference is a divergence) or registers (each "
+                   "register by what the whole recording teaches about it)")
+      ->check(CLI::IsMember({"strict", "registers"}))
+      ->capture_default_str();
+  replay_command
+      ->add_option("--gap", replay.gap,
+                   "Time between requests: none, recorded, or min[:TIME] before each that shows the driver waited (250us)")
+      ->capture_default_str();
+  replay_command
+      ->add_option("--iova", replay.iova,
+                   "Bus addresses: recorded (memory goes where it was), rebase (the mapper chooses, and addresses in "
+                   "recorded writes are rewritten), or auto (rebase if the platform has none of the recorded places)")
+      ->check(CLI::IsMember({"auto", "recorded", "rebase"}))
+      ->capture_default_str();
+  replay_command->add_option("--from", replay.from,
+                             "Compare from this request on: a number, or a time since the first (20ms). What comes before "
+                             "is performed, not compared");
+  replay_command->add_option("--until", replay.until, "End before this request: a number, or a time since the first");
+  replay_command->add_flag("--stop-on-divergence", replay.stop_on_divergence, "End at the first divergence");
+  CLI::Option* const device_index = replay_command->add_option(
+      "--device-index", replay.device_index, "The device of a trace with several, by number (the one with most events)");
+  replay_command->add_option("--device-address", replay.device_address, "The same by address, as the trace has it")
+      ->excludes(device_index);
   std::string wave;
   replay_command->add_option("--wave", wave, kWaveHelp);
   replay_command->add_option("--storage", replay.storage, kStorageHelp)->default_str("64M");
@@ -96,7 +123,9 @@ int parse_and_run(int argc, char** argv) {
       "that answers from the recording. Memory is placed at the recorded bus addresses. The summary counts what "
       "happened\n"
       "on the way and shows the first ten divergences: request, layer (reply, endpoint, memory, device), expected, "
-      "got.\n\n" +
+      "got.\n"
+      "Fields of configuration space that the backend shows in its own way are counted as differences by policy.\n"
+      "See docs/replay.md.\n\n" +
       std::string(kExitCodeHelp));
 
   ProfilesOptions profiles;

@@ -27,9 +27,10 @@ Region bar_region(unsigned bar) {
 
 }  // namespace
 
-Result<std::unique_ptr<MachineReplayTarget>> MachineReplayTarget::open(World& world, bool keep_memory_space) {
+Result<std::unique_ptr<MachineReplayTarget>> MachineReplayTarget::open(World& world, const Options& options) {
   std::unique_ptr<MachineReplayTarget> target(new MachineReplayTarget(world));
-  target->keep_memory_space_ = keep_memory_space;
+  target->options_ = options;
+  target->written_.resize(kExtendedConfigEnd);
   auto device = open_device(world, &target->client_);
   if (!device) return tl::unexpected(target->reason(device.error()));
   target->device_ = std::move(*device);
@@ -92,6 +93,7 @@ Result<void> MachineReplayTarget::resize_bar(unsigned bar, uint64_t size) {
 Result<void> MachineReplayTarget::reset() {
   auto result = device_->reset();
   if (!result) return tl::unexpected(reason(result.error()));
+  for (Written& byte : written_) byte.value = 0;
   return result;
 }
 
@@ -101,14 +103,15 @@ Result<uint32_t> MachineReplayTarget::config_read(uint64_t offset, unsigned widt
   if (!result) return tl::unexpected(reason(result.error()));
   uint32_t value = 0;
   for (unsigned i = width; i-- > 0;) value = value << 8 | std::to_integer<uint32_t>(bytes[i]);
-  if (keep_memory_space_ && offset == kCommand && !memory_space_) value &= ~kMemorySpaceEnable;
+  if (options_.keep_memory_space && offset == kCommand && !memory_space_) value &= ~kMemorySpaceEnable;
   return value;
 }
 Result<void> MachineReplayTarget::config_write(uint64_t offset, unsigned width, uint32_t value) {
-  if (keep_memory_space_ && offset == kCommand) {
+  if (options_.keep_memory_space && offset == kCommand) {
     memory_space_ = (value & kMemorySpaceEnable) != 0;
     value |= kMemorySpaceEnable;
   }
+  note_config_write(offset, width, value);
   std::byte bytes[4];
   for (unsigned i = 0; i < 4; ++i) bytes[i] = static_cast<std::byte>(value >> (8 * i));
   auto result = device_->write(Region::kConfig, offset, std::span(bytes).first(width));
@@ -161,9 +164,20 @@ Result<void> MachineReplayTarget::map_run(SystemMemory& memory, uint32_t handle,
   return {};
 }
 
+/// One mapping, wherever the mapper puts it.
+Result<void> MachineReplayTarget::map_anywhere(SystemMemory& memory, std::span<uint64_t> pages) {
+  const uint64_t bytes = pages.size() * kBusPageBytes;
+  const auto mapping = device_->dma_map(next_key_, memory.buffer.base(), bytes);
+  if (!mapping) return tl::unexpected(reason(mapping.error()));
+  memory.runs.push_back({next_key_, mapping->iova.value, bytes});
+  next_key_ += round_up(bytes, kKeyAlignment);
+  for (size_t i = 0; i < pages.size(); ++i) pages[i] = mapping->iova.value + i * kBusPageBytes;
+  return {};
+}
+
 Result<void> MachineReplayTarget::map_sysmem(uint32_t handle, uint64_t size, bool, const traces::Payload& recorded,
                                              std::span<uint64_t> pages) {
-  if (recorded.empty()) {
+  if (recorded.empty() && !options_.rebase) {
     return fail(ErrorName::kNotSupported, "the recording has no bus addresses for this memory");
   }
   auto buffer = LazyMemory::allocate(size);
@@ -171,6 +185,11 @@ Result<void> MachineReplayTarget::map_sysmem(uint32_t handle, uint64_t size, boo
   SystemMemory memory;
   memory.buffer = std::move(*buffer);
   memory.size = size;
+  if (recorded.empty()) {
+    if (auto mapped = map_anywhere(memory, pages); !mapped) return mapped;
+    memory_[handle] = std::move(memory);
+    return {};
+  }
   for (uint64_t first = 0; first < pages.size();) {
     const uint64_t bus_address = recorded.le64(8 * first);
     uint64_t count = 1;
@@ -221,6 +240,7 @@ Result<void> MachineReplayTarget::sysmem_write(uint32_t handle, uint64_t offset,
 }
 
 Result<void> MachineReplayTarget::device_dma_write(Iova address, std::span<const std::byte> data) {
+  if (!written_[kCommand].guest && !bus_master_assumed_) assume_bus_master();
   auto result = world_.device_dma_write(address, data);
   if (!result) {
     device_->pump();  // a fault is an interrupt: let the host see it
@@ -230,6 +250,21 @@ Result<void> MachineReplayTarget::device_dma_write(Iova address, std::span<const
 }
 Result<void> MachineReplayTarget::device_memory_change(unsigned bar, uint64_t offset, std::span<const std::byte> data) {
   return world_.device_memory_change(bar, offset, data);
+}
+
+Result<void> MachineReplayTarget::feed(const traces::EventBatch& batch) {
+  world_.feed(batch);
+  return {};
+}
+void MachineReplayTarget::expect_read(unsigned bar, uint64_t offset, const traces::Payload& recorded) {
+  world_.expect_read(bar, offset, recorded);
+}
+void MachineReplayTarget::stands_for(unsigned bar, uint64_t offset, std::span<const std::byte> recorded) {
+  world_.stands_for(bar, offset, recorded);
+}
+void MachineReplayTarget::pass_time(uint64_t ns) {
+  world_.pass_time(ns);
+  device_->pump();
 }
 
 }  // namespace dartboard::cli

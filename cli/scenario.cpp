@@ -21,7 +21,10 @@ class SessionScenario final : public Scenario {
       : session_(std::move(session)), world_(std::move(world)) {}
   std::string name() const override { return session_.origin; }
   World& world() override { return *world_; }
-  Result<void> power_on() override { return world_->power_on(&session_); }
+  Result<void> power_on() override {
+    const RecordedSide recorded{&session_.device, session_.origin};
+    return world_->power_on(&recorded);
+  }
   ScenarioResult run() override {
     ScenarioResult result;
     auto target = MachineReplayTarget::open(*world_);

@@ -1,9 +1,13 @@
 // cli/sim_world.cpp - see sim_world.h.
 #include "cli/sim_world.h"
 
+#include <array>
+#include <cstring>
+
 #include <fmt/format.h>
 
 #include "cli/endpoints.h"
+#include "cli/replay_device.h"
 #include "cli/selectors.h"
 #include "cli/world.h"
 #include "model/endpoint/test.h"
@@ -14,23 +18,55 @@ namespace dartboard::cli {
 
 namespace {
 
-model::BarKind bar_kind(const traces::BarDescription& bar) {
-  if (bar.kind == traces::BarKind::kAbsent) return model::BarKind::kNone;
-  if (bar.is_64bit) return bar.prefetchable ? model::BarKind::kMem64Prefetchable : model::BarKind::kMem64;
-  return bar.prefetchable ? model::BarKind::kMem32Prefetchable : model::BarKind::kMem32;
-}
-
-std::array<model::ReplayBarKind, 6> bar_kinds(const traces::DeviceDescription& device) {
+std::array<model::ReplayBarKind, 6> bar_kinds(const model::EndpointDeclaration& declaration) {
   std::array<model::ReplayBarKind, 6> kinds{};
   for (unsigned i = 0; i < 6; ++i) {
-    switch (device.bars[i].kind) {
-      case traces::BarKind::kAbsent: kinds[i] = model::ReplayBarKind::kAbsent; break;
-      case traces::BarKind::kMemory: kinds[i] = model::ReplayBarKind::kMemory; break;
-      case traces::BarKind::kRegisters: kinds[i] = model::ReplayBarKind::kRegisters; break;
-    }
+    const model::BarDeclaration& bar = declaration.bars[i];
+    kinds[i] = bar.kind == model::BarKind::kNone     ? model::ReplayBarKind::kAbsent
+               : bar.role == model::BarRole::kMemory ? model::ReplayBarKind::kMemory
+                                                     : model::ReplayBarKind::kRegisters;
   }
   return kinds;
 }
+
+/// Registers that answer by themselves, and the guest that waits for them.
+class BookAnswers final : public model::RegisterAnswers {
+ public:
+  void open(traces::RegisterBook* book) {
+    book_ = book;
+    forget();
+  }
+  void forget() {
+    expected_ = {};
+    if (book_ != nullptr) book_->rewind();
+  }
+  bool empty() const { return book_ == nullptr; }
+  void expect(unsigned bar, uint64_t offset, const traces::Payload& recorded) {
+    bar_ = bar;
+    offset_ = offset;
+    expected_ = recorded;
+  }
+  bool read(unsigned bar, uint64_t offset, std::span<std::byte> data) override {
+    std::optional<uint64_t> expected;
+    if (bar == bar_ && offset >= offset_ && in_range(offset - offset_, data.size(), expected_.length)) {
+      std::array<std::byte, 8> bytes{};
+      expected_.copy_to(offset - offset_, std::span(bytes).first(data.size()));
+      uint64_t value = 0;
+      std::memcpy(&value, bytes.data(), 8);
+      expected = value;
+    }
+    return book_->read(bar, offset, data, expected);
+  }
+  bool write(unsigned bar, uint64_t offset, std::span<const std::byte> data) override {
+    return book_->write(bar, offset, data);
+  }
+
+ private:
+  traces::RegisterBook* book_ = nullptr;
+  unsigned bar_ = 0;
+  uint64_t offset_ = 0;
+  traces::Payload expected_;
+};
 
 class SimWorld final : public World {
  public:
@@ -42,29 +78,32 @@ class SimWorld final : public World {
   std::string name() const override { return "sim:" + profile_.name; }
   std::string description() const override { return profile_.model; }
 
-  Result<void> power_on(const traces::Session* session) override {
+  Result<void> power_on(const RecordedSide* recorded) override {
     machine_.power_off();  // before the device that may still sit in a slot goes
     endpoint_.reset();
     test_endpoint_.reset();
-    accesses_.clear();
+    notes_.clear();
+    answers_.open(nullptr);
     sim::Profile profile = profile_;
     model::PcieDevice* device = nullptr;
-    if (session != nullptr) {
+    if (recorded != nullptr && recorded->place_as_recorded) {
       // A replay puts every page where the recording had it: addresses are inside what the driver writes.
       for (sim::PortProfile& port : profile.ports) port.mapper.policy = macos::IovaPolicy::kAsRecorded;
     }
     if (plugged_ != nullptr) {
       device = plugged_.get();
-    } else if (session != nullptr) {
-      const model::EndpointDeclaration declaration = declaration_of(session->device);
+    } else if (recorded != nullptr) {
+      const model::EndpointDeclaration declaration = declaration_of(*recorded->device, &notes_);
       if (auto valid = declaration.validate(); !valid) {
-        return fail(ErrorName::kFileCorrupt,
-                    fmt::format("{}: {}", traces::device_description_path(session->origin), valid.error().sentence));
+        return fail(ErrorName::kFileCorrupt, fmt::format("{}: {}", recorded->origin, valid.error().sentence));
       }
-      endpoint_ = std::make_unique<model::ReplayEndpoint>(declaration, bar_kinds(session->device),
-                                                          !session->device.memory_decode_gated_by_command);
-      accesses_ = register_accesses(*session);
-      endpoint_->load(accesses_);
+      recorded_device_ = recorded->device;
+      endpoint_ = std::make_unique<model::ReplayEndpoint>(declaration, bar_kinds(declaration),
+                                                          declaration.memory_decode_ungated);
+      if (recorded->registers != nullptr) {
+        answers_.open(recorded->registers);
+        endpoint_->answer_by(&answers_);
+      }
       endpoint_->on_mismatch([this](const model::ReplayMismatch& mismatch) {
         if (sink_ != nullptr) sink_->device_mismatch(mismatch.expected, mismatch.got);
       });
@@ -80,7 +119,7 @@ class SimWorld final : public World {
   }
 
   Result<void> restart() override {
-    if (endpoint_) endpoint_->rewind();
+    answers_.forget();
     return machine_.reset();
   }
   void pass_time(uint64_t ns) override { machine_.timeline().advance(ns); }
@@ -101,15 +140,26 @@ class SimWorld final : public World {
   void resync(uint64_t next_request) override {
     if (endpoint_) endpoint_->resync(next_request);
   }
+  void feed(const traces::EventBatch& batch) override {
+    if (!endpoint_ || !answers_.empty()) return;
+    accesses_.clear();
+    register_accesses(batch, *recorded_device_, &accesses_);
+    endpoint_->append(accesses_);
+  }
+  void expect_read(unsigned bar, uint64_t offset, const traces::Payload& recorded) override {
+    answers_.expect(bar, offset, recorded);
+  }
+  void stands_for(unsigned bar, uint64_t offset, std::span<const std::byte> recorded) override {
+    if (endpoint_) endpoint_->stands_for(bar, offset, recorded);
+  }
   void expect_end() override {
-    if (!endpoint_) return;
-    const uint64_t position = endpoint_->position();
-    if (sink_ == nullptr || position >= accesses_.size()) return;
-    const model::ReplayAccess& next = accesses_[position];
-    sink_->device_mismatch(
-        fmt::format("{} of {} bytes at BAR{}+0x{:x} (request {}), and {} more", next.is_write ? "write" : "read",
-                    next.length, next.bar, next.offset, next.index, accesses_.size() - position - 1),
-        "the end of the replay");
+    if (!endpoint_ || sink_ == nullptr || endpoint_->outstanding() == 0) return;
+    const model::ReplayAccess* const next = endpoint_->next();
+    sink_->device_mismatch(next == nullptr ? fmt::format("{} more register accesses", endpoint_->outstanding())
+                                           : fmt::format("{} of {} bytes at BAR{}+0x{:x} (request {}), and {} more",
+                                                         next->is_write ? "write" : "read", next->length, next->bar,
+                                                         next->offset, next->index, endpoint_->outstanding() - 1),
+                           "the end of the replay");
   }
 
   Result<void> device_dma_write(Iova address, std::span<const std::byte> data) override {
@@ -122,6 +172,22 @@ class SimWorld final : public World {
   Result<void> device_memory_change(unsigned bar, uint64_t offset, std::span<const std::byte> data) override {
     return endpoint_ ? endpoint_->poke_memory(bar, offset, data) : Result<void>();
   }
+  Result<void> device_config_change(uint64_t offset, unsigned width, uint32_t value) override {
+    return endpoint_ ? endpoint_->poke_config(offset, width, value) : Result<void>();
+  }
+  Result<void> device_interrupt(traces::IrqKind kind, uint32_t vector) override {
+    using Interrupt = model::ReplayEndpoint::Interrupt;
+    if (!endpoint_) return {};
+    switch (kind) {
+      case traces::IrqKind::kIntx: return endpoint_->send_interrupt(Interrupt::kIntx, vector);
+      case traces::IrqKind::kMsi: return endpoint_->send_interrupt(Interrupt::kMsi, vector);
+      case traces::IrqKind::kMsix: return endpoint_->send_interrupt(Interrupt::kMsix, vector);
+      case traces::IrqKind::kError:
+      case traces::IrqKind::kRequest: break;
+    }
+    return fail(ErrorName::kNotSupported, fmt::format("{}: no device sends it", traces::to_string(kind)));
+  }
+  std::vector<std::string> notes() const override { return notes_; }
   Result<void> expect_placement(Iova iova, uint64_t bytes) override {
     const macos::MapperConfig& mapper = profile_.ports.front().mapper;
     if (iova < mapper.window_base || !in_range(iova - mapper.window_base, bytes, mapper.window_bytes)) {
@@ -188,7 +254,10 @@ class SimWorld final : public World {
   std::unique_ptr<model::ReplayEndpoint> endpoint_;
   std::unique_ptr<model::TestEndpoint> test_endpoint_;
   std::unique_ptr<model::PcieDevice> plugged_;  ///< the device asked for; null: one of the above
-  std::vector<model::ReplayAccess> accesses_;
+  const traces::DeviceDescription* recorded_device_ = nullptr;
+  BookAnswers answers_;
+  std::vector<model::ReplayAccess> accesses_;  ///< of the batch that is being fed
+  std::vector<std::string> notes_;
   traces::MismatchSink* sink_ = nullptr;
 };
 
@@ -205,47 +274,6 @@ Result<std::unique_ptr<World>> make_sim_world(const std::string& profile, const 
 }
 std::unique_ptr<World> make_sim_world(const sim::Profile& profile) {
   return std::make_unique<SimWorld>(profile);
-}
-
-model::EndpointDeclaration declaration_of(const traces::DeviceDescription& device) {
-  model::EndpointDeclaration declaration;
-  declaration.vendor_id = device.vendor_id;
-  declaration.device_id = device.device_id;
-  declaration.subsystem_vendor_id = device.subsystem_vendor_id;
-  declaration.subsystem_id = device.subsystem_id;
-  declaration.revision = device.revision_id;
-  declaration.class_code = device.class_code;
-  for (unsigned i = 0; i < 6; ++i) {
-    declaration.bars[i].kind = bar_kind(device.bars[i]);
-    declaration.bars[i].size_bytes = device.bars[i].size;
-    declaration.bars[i].role =
-        device.bars[i].kind == traces::BarKind::kMemory ? model::BarRole::kMemory : model::BarRole::kRegisters;
-  }
-  declaration.memory_decode_ungated = !device.memory_decode_gated_by_command;
-  return declaration;
-}
-
-std::vector<model::ReplayAccess> register_accesses(const traces::Session& session) {
-  std::vector<model::ReplayAccess> out;
-  for (const traces::Event& event : session.events) {
-    const bool is_write = event.kind == traces::EventKind::kMmioWrite;
-    if (!is_write && event.kind != traces::EventKind::kMmioRead) continue;
-    if (session.device.bars[event.target].kind != traces::BarKind::kRegisters) continue;
-    const traces::Reply* const reply = session.reply_of(event);
-    if (!is_write && (reply == nullptr || reply->status != 0)) continue;  // a read that failed has no bytes to answer
-    const traces::Payload& data = is_write ? event.data : reply->data;
-    for (uint64_t done = 0; done < event.length;) {
-      const uint64_t at = event.address + done;
-      uint32_t width = 8;
-      while (at % width != 0 || event.length - done < width) width /= 2;
-      model::ReplayAccess access{event.request, static_cast<uint8_t>(event.target), is_write, width, at, {}};
-      access.data.resize(width);
-      data.copy_to(done, access.data);
-      out.push_back(std::move(access));
-      done += width;
-    }
-  }
-  return out;
 }
 
 }  // namespace dartboard::cli

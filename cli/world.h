@@ -18,7 +18,9 @@
 #include "base/inspect.h"
 #include "base/types.h"
 #include "dext/client/client.h"
+#include "traces/event_stream.h"
 #include "traces/replay.h"
+#include "traces/replay_registers.h"
 #include "traces/session.h"
 
 namespace dartboard::cli {
@@ -49,17 +51,24 @@ struct WorldCounters {
   std::string trace_hash;  ///< 32 hex digits; empty on real hardware
 };
 
+/// The recorded device's side of a replay.
+struct RecordedSide {
+  const traces::DeviceDescription* device = nullptr;  ///< must stay
+  std::string origin;                                 ///< the recording, for messages
+  bool place_as_recorded = true;                      ///< memory can be placed where it was recorded
+  traces::RegisterBook* registers = nullptr;          ///< answers for its registers; null: the recording, in order
+};
+
 class World {
  public:
   virtual ~World() = default;
   virtual std::string name() const = 0;         ///< "sim:linux-iommu"
   virtual std::string description() const = 0;  ///< for people
 
-  /// Powers on with the endpoint of the WorldChoice; without one, with an endpoint that answers from `session`, or with
-  /// the built-in test endpoint (null). For a session, memory can be placed where it was recorded. On real
-  /// hardware there is nothing to do. `session` must stay.
-  virtual Result<void> power_on(const traces::Session* session) = 0;
-  /// Power-on state again, with the same device and session. kNotSupported on real hardware.
+  /// Powers on with the endpoint of the WorldChoice; without one, with an endpoint that answers from a recording, or
+  /// with the built-in test endpoint (null). On real hardware there is nothing to do.
+  virtual Result<void> power_on(const RecordedSide* recorded) = 0;
+  /// Power-on state again, with the same device. kNotSupported on real hardware.
   virtual Result<void> restart() = 0;
   /// Lets time pass for the device: simulated time, or the wall clock's.
   virtual void pass_time(uint64_t ns) = 0;
@@ -68,11 +77,20 @@ class World {
 
   // The recorded device's side of a replay. Real hardware and a chosen endpoint act by themselves: these do nothing.
   virtual void on_mismatch(traces::MismatchSink* sink) = 0;
+  /// What is to come, in order.
+  virtual void feed(const traces::EventBatch& batch) = 0;
+  virtual void expect_read(unsigned bar, uint64_t offset, const traces::Payload& recorded) = 0;
+  virtual void stands_for(unsigned bar, uint64_t offset, std::span<const std::byte> recorded) = 0;
   virtual void resync(uint64_t next_request) = 0;
   /// Tells the sink if the recording has accesses that never came.
   virtual void expect_end() = 0;
   virtual Result<void> device_dma_write(Iova address, std::span<const std::byte> data) = 0;
   virtual Result<void> device_memory_change(unsigned bar, uint64_t offset, std::span<const std::byte> data) = 0;
+  virtual Result<void> device_config_change(uint64_t offset, unsigned width, uint32_t value) = 0;
+  /// kNotSupported, with the reason: the device cannot send it now.
+  virtual Result<void> device_interrupt(traces::IrqKind kind, uint32_t vector) = 0;
+  /// What of the recorded device could not be shown.
+  virtual std::vector<std::string> notes() const = 0;
   /// The next mapping, of `bytes`, must be at `iova`. kPlacement: this world has no such place.
   virtual Result<void> expect_placement(Iova iova, uint64_t bytes) = 0;
   /// Expectations that no mapping took are void.

@@ -164,6 +164,20 @@ uint32_t ConfigSpace::add_capability(const CapabilityDecl& capability, uint32_t 
   return offset;
 }
 
+void ConfigSpace::declare_capability(const CapabilityDecl& capability, uint32_t offset) {
+  assert(in_range(offset, capability.bytes, kConfigBytes));
+  for (uint32_t i = 0; i < capability.bytes; ++i) file_.set_initial(offset + i, 0, 1);
+  if (capability.extended) {
+    file_.declare(kExtendedHeader, offset);
+    file_.set_initial(offset, capability.id | (uint32_t{capability.version} << 16), 4);
+  } else {
+    file_.declare(kStandardHeader, offset);
+    file_.set_initial(offset, capability.id, 1);
+  }
+  file_.declare(capability.registers, offset);
+  capabilities_.push_back({capability, offset});
+}
+
 uint32_t ConfigSpace::find_capability(uint8_t id) const {
   if ((status() & cfg::kStatusCapabilities) == 0) return 0;
   uint32_t at = file_.peek(cfg::kCapabilitiesPointer, 1) & 0xfc;

@@ -87,6 +87,10 @@ class ConfigSpace {
   /// Appends a capability to its chain and returns its offset. `offset` 0: the next free one (multiple of 4).
   uint32_t add_capability(const CapabilityDecl& capability, uint32_t offset = 0);
 
+  /// Declares the registers of a capability at `offset` and leaves the chain to whoever holds its bytes. What stood
+  /// there is lost.
+  void declare_capability(const CapabilityDecl& capability, uint32_t offset);
+
   /// Offset of the first capability with this id as software finds it by walking the chain, or 0.
   uint32_t find_capability(uint8_t id) const;
   uint32_t find_extended_capability(uint16_t id) const;

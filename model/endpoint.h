@@ -26,6 +26,23 @@
 
 namespace dartboard::model {
 
+/// A configuration space that was seen elsewhere and is to be shown as it was: capabilities where they were, and every
+/// byte that is known. The model gives the capabilities named here their behaviour; what else the bytes hold are
+/// registers without any.
+struct RecordedConfig {
+  struct Known {
+    uint16_t offset;
+    uint8_t value;
+  };
+  std::vector<Known> bytes;
+  std::vector<uint16_t> headers;         ///< offsets of all capabilities in the first 256 bytes
+  uint16_t power_management = 0;         ///< offsets of those that the model plays; 0: none
+  uint16_t msi = 0;                      ///< with 64-bit address and masks
+  uint16_t plain_msi = 0;                ///< any other: its registers can be written, nothing is sent
+  uint16_t pcie = 0;                     ///< version 2: 60 bytes
+  uint16_t msix = 0;
+};
+
 /// A function as data.
 struct EndpointDeclaration {
   uint16_t vendor_id = 0xffff;
@@ -63,6 +80,10 @@ struct EndpointDeclaration {
   std::optional<uint64_t> flr_ready_ns; ///< after FLR, if that differs from `reset_ready_ns`
   uint64_t d3_exit_ns = 0;              ///< time that the return from D3hot takes
   bool memory_decode_ungated = false;   ///< memory BARs answer whatever Command says (some recorded devices did)
+
+  /// Replaces the capabilities that the members above would place: `power_management`, `pcie`, `msi_vectors` and
+  /// `msix_vectors` still say which the model plays, and the offsets in here say where.
+  std::optional<RecordedConfig> recorded;
 
   /// Whether such a function can exist. The sentence names the property and what was expected.
   Result<void> validate() const;
@@ -139,6 +160,8 @@ class Endpoint : public PcieDevice, private MessageSender {
   };
 
   void build_config();
+  uint32_t place(const CapabilityDecl& capability, uint16_t recorded_offset);
+  void show_recorded_bytes();
   void build_resizable_bars();
   Outcome dispatch(TlpKind kind, tlm::tlm_generic_payload& payload, TlpExtension* extension);
   Outcome memory_payload(tlm::tlm_generic_payload& payload, bool is_write);

@@ -139,13 +139,15 @@ void Endpoint::build_config() {
   file.hook(cfg::kBar0, 4 * kBarCount, {nullptr, &Endpoint::after_header_write}, this);
   file.hook(cfg::kRomBar, 4, {nullptr, &Endpoint::after_header_write}, this);
 
+  const RecordedConfig recorded = d.recorded.value_or(RecordedConfig());
+  if (d.recorded) show_recorded_bytes();
   if (d.power_management) {
-    pm_ = config_.add_capability(kPowerManagementCapability);
-    file.set_initial(pm_ + pm::kControlStatus, d.no_soft_reset ? pm::kNoSoftReset : 0, 2);
+    pm_ = place(kPowerManagementCapability, recorded.power_management);
+    if (!d.recorded) file.set_initial(pm_ + pm::kControlStatus, d.no_soft_reset ? pm::kNoSoftReset : 0, 2);
     file.hook(pm_ + pm::kControlStatus, 4, {nullptr, &Endpoint::after_power_write}, this);
   }
   if (d.msi_vectors != 0) {
-    msi_ = config_.add_capability(kMsiCapability);
+    msi_ = place(kMsiCapability, recorded.msi);
     unsigned capable = 0;
     while ((1u << capable) < d.msi_vectors) ++capable;
     file.set_initial(msi_ + msi::kControl,
@@ -156,7 +158,7 @@ void Endpoint::build_config() {
     file.hook(msi_ + msi::kMask, 4, {nullptr, &Endpoint::after_interrupt_write}, this);
   }
   if (d.pcie) {
-    pcie_ = config_.add_capability(kPcieEndpointCapability);
+    pcie_ = place(kPcieEndpointCapability, recorded.pcie);
     if (d.flr) {
       const uint32_t capabilities = pcie_ + pcie::kDeviceCapabilities;
       file.set_initial(capabilities, file.peek32(capabilities) | pcie::kFlrCapable, 4);
@@ -164,7 +166,7 @@ void Endpoint::build_config() {
     file.hook(pcie_ + pcie::kDeviceControl, 4, {nullptr, &Endpoint::after_device_control_write}, this);
   }
   if (d.msix_vectors != 0) {
-    msix_cap_ = config_.add_capability(kMsixCapability);
+    msix_cap_ = place(kMsixCapability, recorded.msix);
     file.set_initial(msix_cap_ + msix::kControl, d.msix_vectors - 1, 2);
     file.set_initial(msix_cap_ + msix::kTable, d.msix_table_offset | d.msix_table_bar, 4);
     file.set_initial(msix_cap_ + msix::kPba, d.msix_pba_offset | d.msix_pba_bar, 4);
@@ -180,6 +182,38 @@ void Endpoint::build_config() {
   build_resizable_bars();
   if (d.ats) config_.add_capability(kAtsCapability);
   if (d.vendor_extended) config_.add_capability(kVendorExtendedCapability);
+}
+
+/// Appends a capability; where it was recorded, if that is known: then the recorded bytes hold the list and the values.
+uint32_t Endpoint::place(const CapabilityDecl& capability, uint16_t recorded_offset) {
+  if (!declaration_.recorded) return config_.add_capability(capability);
+  RegisterFile& file = config_.file();
+  for (uint32_t i = 0; i < capability.bytes; ++i) file.limit_writable(recorded_offset + i, 0, 1);
+  config_.declare_capability(capability, recorded_offset);
+  for (const RecordedConfig::Known& known : declaration_.recorded->bytes) {
+    if (known.offset < recorded_offset || known.offset >= recorded_offset + capability.bytes) continue;
+    // What software sets starts as after a reset; all else as it was seen.
+    const auto writable = static_cast<uint8_t>(file.writable_bits(known.offset, 1));
+    const auto reset = static_cast<uint8_t>(file.peek(known.offset, 1));
+    file.set_initial(known.offset, (known.value & ~writable) | (reset & writable), 1);
+  }
+  return recorded_offset;
+}
+
+/// Every known byte outside BARs and Command. Between 40h and FFh software can write what belongs to no list.
+void Endpoint::show_recorded_bytes() {
+  const RecordedConfig& recorded = *declaration_.recorded;
+  RegisterFile& file = config_.file();
+  for (uint32_t at = kFirstCapabilityOffset; at < kFirstExtendedOffset; ++at) file.set_writable(at, 0xff, 1);
+  for (const uint16_t header : recorded.headers) file.limit_writable(header, 0, 2);
+  for (const RecordedConfig::Known& known : recorded.bytes) {
+    const bool is_bar = known.offset >= cfg::kBar0 && known.offset < cfg::kBar0 + 4 * kBarCount;
+    const bool is_rom = known.offset >= cfg::kRomBar && known.offset < cfg::kRomBar + 4;
+    if (is_bar || is_rom || known.offset >= kConfigBytes) continue;
+    const auto writable =
+        known.offset < kFirstCapabilityOffset ? static_cast<uint8_t>(file.writable_bits(known.offset, 1)) : uint8_t{0};
+    file.set_initial(known.offset, known.value & ~writable, 1);
+  }
 }
 
 /// One pair of registers for each resizable BAR; the first Control says how many (PCIe 6.0 s7.8.6.3).

@@ -44,6 +44,7 @@ class Reader final : public EventReader {
     info_.devices.resize(1);
     if (described_) {
       device_ = *device;
+      info_.devices[0].description = device_;
     } else {
       device_.name = "device of a TinyGPU recording";
       device_.vendor_id = device_.device_id = 0;

@@ -2,9 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/lazy_memory.h"
 #include "base/types.h"
 #include "cli/exit_code.h"
-#include "base/lazy_memory.h"
+#include "cli/replay_device.h"
 #include "cli/selectors.h"
 #include "cli/sim_world.h"
 #include "cli/world.h"
@@ -59,9 +60,12 @@ TEST(Selectors, EveryOneHasAName) {
   EXPECT_EQ(selector_name(40), "selector 40");
 }
 
-traces::Session register_session(uint64_t offset, uint64_t length) {
-  traces::Session session;
-  session.device.bars[2] = {traces::BarKind::kRegisters, 4096, false, false};
+std::vector<model::ReplayAccess> accesses_of(uint64_t offset, uint64_t length,
+                                             const traces::MsixDescription& msix = {}) {
+  traces::DeviceDescription device;
+  device.bars[2] = {traces::BarKind::kRegisters, 4096, false, false};
+  device.msix = msix;
+  traces::EventBatch batch;
   traces::Event event;
   event.kind = traces::EventKind::kMmioWrite;
   event.target = 2;
@@ -69,8 +73,10 @@ traces::Session register_session(uint64_t offset, uint64_t length) {
   event.length = length;
   event.request = 7;
   event.data = traces::Payload::filled(std::byte{0xab}, length);
-  session.events.push_back(event);
-  return session;
+  batch.events.push_back(event);
+  std::vector<model::ReplayAccess> out;
+  register_accesses(batch, device, &out);
+  return out;
 }
 
 TEST(RegisterAccesses, AreCutIntoNaturallyAlignedWords) {
@@ -81,13 +87,112 @@ TEST(RegisterAccesses, AreCutIntoNaturallyAlignedWords) {
   const Case cases[] = {{0, 4, {4}}, {0, 8, {8}}, {4, 8, {4, 4}}, {1, 7, {1, 2, 4}}, {8, 20, {8, 8, 4}}, {3, 1, {1}}};
   for (const Case& c : cases) {
     std::vector<uint32_t> widths;
-    for (const model::ReplayAccess& access : register_accesses(register_session(c.offset, c.length))) {
+    for (const model::ReplayAccess& access : accesses_of(c.offset, c.length)) {
       EXPECT_EQ(access.index, 7u);
-      EXPECT_EQ(access.data.size(), access.length);
+      EXPECT_EQ(access.data[access.length - 1u], std::byte{0xab});
       widths.push_back(access.length);
     }
     EXPECT_EQ(widths, c.widths) << c.offset << "+" << c.length;
   }
+}
+
+TEST(RegisterAccesses, TheMsixTableIsNotTheDevicesBusiness) {
+  const traces::MsixDescription msix{4, 2, 2, 0x100, 0x200};
+  EXPECT_EQ(accesses_of(0x100, 4, msix).size(), 0u);
+  EXPECT_EQ(accesses_of(0x13c, 4, msix).size(), 0u);
+  EXPECT_EQ(accesses_of(0x140, 4, msix).size(), 1u);
+  EXPECT_EQ(accesses_of(0x204, 4, msix).size(), 0u);
+  EXPECT_EQ(accesses_of(0x208, 4, msix).size(), 1u);
+}
+
+/// A description of a device whose guest walked a list: 0x40 power management, 0x60 MSI without masks.
+traces::DeviceDescription walked_device() {
+  traces::DeviceDescription device;
+  device.vendor_id = 0x1234;
+  device.config.learn(0x06, 2, 0x0010);
+  device.config.learn(0x34, 1, 0x40);
+  device.config.learn(0x40, 4, 0x0003'6001);
+  device.config.learn(0x44, 2, 0x0008);
+  device.config.learn(0x60, 4, 0x0080'0005);
+  return device;
+}
+
+TEST(Declaration, CapabilitiesAreWhereTheRecordingShowsThem) {
+  std::vector<std::string> notes;
+  const model::EndpointDeclaration d = declaration_of(walked_device(), &notes);
+  ASSERT_TRUE(d.recorded);
+  EXPECT_TRUE(d.validate());
+  EXPECT_EQ(d.recorded->power_management, 0x40);
+  EXPECT_EQ(d.recorded->plain_msi, 0x60);
+  EXPECT_EQ(d.recorded->headers, (std::vector<uint16_t>{0x40, 0x60}));
+  EXPECT_FALSE(d.pcie);
+  EXPECT_TRUE(notes.empty());
+}
+
+struct Impossible {
+  const char* what;
+  void (*change)(traces::DeviceDescription&);
+  const char* note;
+};
+
+TEST(Declaration, WhatCannotBeIsLeftOutWithANote) {
+  const Impossible rows[] = {
+      {"no identity", [](traces::DeviceDescription& d) { d.vendor_id = 0xffff; }, "does not show who"},
+      {"a list in a circle",
+       [](traces::DeviceDescription& d) {
+         d.config = {}, d.config.learn(6, 2, 0x10), d.config.learn(0x34, 1, 0x40), d.config.learn(0x40, 2, 0x4009);
+       },
+       "goes wrong at 0x40"},
+      {"a list into the header",
+       [](traces::DeviceDescription& d) { d.config = {}, d.config.learn(6, 2, 0x10), d.config.learn(0x34, 1, 0x10); },
+       "goes wrong at 0x10"},
+      {"a list without a beginning", [](traces::DeviceDescription& d) { d.config = {}, d.config.learn(6, 2, 0x10); },
+       "where the capability list begins"},
+      {"a BAR of no possible size",
+       [](traces::DeviceDescription& d) {
+         d.bars[1] = {traces::BarKind::kRegisters, 3000, false, false};
+       },
+       "power of two"},
+      {"a BAR in the upper half of another",
+       [](traces::DeviceDescription& d) {
+         d.bars[0] = {traces::BarKind::kRegisters, 4096, true, false};
+         d.bars[1] = {traces::BarKind::kRegisters, 4096, false, false};
+       },
+       "upper half"},
+      {"an MSI-X table in no BAR",
+       [](traces::DeviceDescription& d) {
+         d.msix = {4, 3, 3, 0, 2048};
+       },
+       "MSI-X table"},
+      {"MSI-X without a capability",
+       [](traces::DeviceDescription& d) {
+         d.bars[3] = {traces::BarKind::kRegisters, 4096, false, false};
+         d.msix = {4, 3, 3, 0, 2048};
+       },
+       "where in configuration space its MSI-X"},
+  };
+  for (const Impossible& row : rows) {
+    traces::DeviceDescription device = walked_device();
+    row.change(device);
+    std::vector<std::string> notes;
+    const model::EndpointDeclaration d = declaration_of(device, &notes);
+    EXPECT_TRUE(d.validate()) << row.what;
+    ASSERT_EQ(notes.size(), 1u) << row.what;
+    EXPECT_THAT(notes[0], testing::HasSubstr(row.note)) << row.what;
+  }
+}
+
+TEST(Declaration, ABarInIoSpaceIsInMemorySpaceHere) {
+  traces::DeviceDescription device;
+  device.vendor_id = 0x1234;
+  device.bars[4] = {traces::BarKind::kRegisters, 32, false, false};
+  device.config.learn(0x20, 4, 0xc001);
+  std::vector<std::string> notes;
+  const model::EndpointDeclaration d = declaration_of(device, &notes);
+  EXPECT_EQ(d.bars[4].kind, model::BarKind::kMem32);
+  EXPECT_TRUE(d.memory_decode_ungated);
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_THAT(notes[0], testing::HasSubstr("BAR4 was in I/O space"));
 }
 
 TEST(Declaration, IsTheDescribedDevice) {

@@ -291,7 +291,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return std::string(info.param.what); });
 
 TEST(Program, APageThatCannotBePlacedAsRecordedIsBadInput) {
-  const ProgramRun refused = run({"replay", shipped_session(), "--dext", "sim:m4pro-tb5"});
+  const ProgramRun refused = run({"replay", shipped_session(), "--dext", "sim:m4pro-tb5", "--iova", "recorded"});
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_THAT(refused.err, HasSubstr("request 592: memory 0: pages 0 to 4095 cannot be placed at bus address "
                                      "0x100000000 as recorded: the IOVA window of m4pro-tb5 is 0x80000000 to "
