@@ -1,0 +1,96 @@
+// traces/recorder.h - writes what happens to a device while it happens: events with their replies, from whoever sees
+// them, into a .dbt.
+//
+// Whoever records calls record() at the end of each request and whenever the device did something. A file that cannot
+// be written ends the recording, never the run: the error is kept, and what follows is counted as dropped. When the
+// process dies the file is a truncated .dbt, readable up to its last whole chunk.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "traces/dbt/writer.h"
+#include "traces/event_stream.h"
+#include "traces/trace_info.h"
+
+namespace dartboard::traces {
+
+struct RecorderOptions {
+  PayloadPolicy payloads = PayloadPolicy::kFull;
+  uint64_t events_max = UINT64_MAX;  ///< at either cap the recording ends; what comes after is counted
+  uint64_t bytes_max = UINT64_MAX;   ///< of payloads, as they are kept, before compression
+};
+
+/// What a recording has come to.
+struct RecorderCounts {
+  uint64_t events = 0;  ///< recorded, the mark where losses begin not counted
+  uint64_t dropped_events = 0;
+  uint64_t dropped_bytes = 0;  ///< of payloads
+  uint64_t file_bytes = 0;
+  std::optional<Error> error;  ///< why the file is not complete
+};
+
+/// Thread-safe: on a Mac interrupts arrive on a thread of their own.
+class Recorder {
+ public:
+  /// `now_ns` is the recording's clock.
+  Recorder(std::string path, const RecorderOptions& options, std::function<uint64_t()> now_ns);
+  ~Recorder();  ///< close(), if that was not called
+
+  uint64_t now_ns() const { return now_ns_(); }
+
+  /// Creates or replaces the file. Events recorded before wait until then, so that what opening a device takes can be
+  /// recorded before it is known what the device is.
+  void open(const TraceInfo& info);
+  /// Appends an event with what came back for it (null: nothing does). Payloads are copied. Event::time_ns is the
+  /// caller's; Event::request is counted by the file.
+  void record(const Event& event, const Reply* reply);
+  /// The same for a request that began at `from_ns`: sets the time and the reply's duration.
+  void record_request(Event& event, uint64_t from_ns, Reply& reply) {
+    event.time_ns = from_ns;
+    reply.duration_ns = now_ns() - from_ns;
+    record(event, &reply);
+  }
+
+  /// Completes the file; `info` is what is known in the end, losses apart. Nothing is recorded afterwards.
+  void close(const TraceInfo& info);
+  RecorderCounts counts() const;
+
+ private:
+  enum class State : uint8_t { kWaiting, kOpen, kFull, kClosed };
+
+  void write(const Event& event, const Reply* reply);
+  void drop(const Event& event, const Reply* reply);
+  void end_here(const Event& event, const std::string& why);
+  void failed(const Error& error);
+  Payload kept(const Payload& payload, uint64_t* bytes);
+  TraceInfo with_losses(TraceInfo info) const;
+  void create(const TraceInfo& info);
+
+  const std::string path_;
+  const RecorderOptions options_;
+  const std::function<uint64_t()> now_ns_;
+  mutable std::mutex mutex_;
+  State state_ = State::kWaiting;
+  EventBatch waiting_;
+  TraceInfo info_;  ///< of open(), for a recorder that nobody closes
+  std::unique_ptr<DbtWriter> writer_;
+  RecorderCounts counts_;
+  uint64_t payload_bytes_ = 0;
+  bool too_large_ = false;  ///< a payload was left out because no chunk can hold it
+};
+
+/// The text of a mark as an event of the recorder's own.
+Event mark(std::string_view text, uint64_t time_ns);
+
+/// `data`, as a fill if all its bytes are equal and there are more than a register has.
+Payload compact(std::span<const std::byte> data);
+
+}  // namespace dartboard::traces
