@@ -48,6 +48,8 @@ ExitCode run_replay(const ReplayOptions& options) {
   summary.reading_ns = wall_clock_ns() - reading_from_ns;
 
   if (auto powered = (*world)->power_on(&device_side); !powered) return report(powered.error());
+  auto recording = Recording::make(options.record, **world);
+  if (!recording) return report(recording.error());
   auto target = MachineReplayTarget::open(
       **world, !options.device.empty() && !session->device.memory_decode_gated_by_command);
   if (!target) return report(target.error());
@@ -56,7 +58,8 @@ ExitCode run_replay(const ReplayOptions& options) {
     traces::ReplayOptions replay_options;
     replay_options.progress = [&](uint64_t done) { progress.update(done); };
     const uint64_t from_ns = wall_clock_ns();
-    summary.report = traces::replay(*session, device_side, **target, replay_options);
+    summary.report = traces::replay(*session, device_side, recorded(**world, **target), replay_options);
+    summary.recorded = finish(*recording);
     summary.wall_ns = wall_clock_ns() - from_ns;
   }
   summary.counters = (*world)->counters();
@@ -73,8 +76,9 @@ ExitCode run_replay(const ReplayOptions& options) {
   } else {
     print_text(summary, stdout);
   }
-  if (summary.panic) return ExitCode::kHostPanic;
-  return summary.report.divergences == 0 ? ExitCode::kOk : ExitCode::kDivergence;
+  ExitCode code = summary.report.divergences == 0 ? ExitCode::kOk : ExitCode::kDivergence;
+  if (summary.panic) code = ExitCode::kHostPanic;
+  return summary.recorded ? summary.recorded->exit_code(code) : code;
 }
 
 }  // namespace dartboard::cli

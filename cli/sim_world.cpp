@@ -46,6 +46,7 @@ class SimWorld final : public World {
     endpoint_.reset();
     test_endpoint_.reset();
     accesses_.clear();
+    session_ = nullptr;
     sim::Profile profile = profile_;
     model::PcieDevice* device = nullptr;
     if (session != nullptr) {
@@ -68,6 +69,7 @@ class SimWorld final : public World {
         if (sink_ != nullptr) sink_->device_mismatch(mismatch.expected, mismatch.got);
       });
       device = endpoint_.get();
+      session_ = session;
     } else {
       test_endpoint_ = std::make_unique<model::TestEndpoint>();
       device = test_endpoint_.get();
@@ -84,6 +86,8 @@ class SimWorld final : public World {
   }
   void pass_time(uint64_t ns) override { machine_.timeline().advance(ns); }
 
+  traces::Clock clock() const override { return traces::Clock::kSimulated; }
+  uint64_t now_ns() const override { return machine_.timeline().now().value; }
   dext::Selector selector() const override { return {}; }
 
   backend::Budget budget() const override {
@@ -180,6 +184,11 @@ class SimWorld final : public World {
 
   InspectNode inspect() override { return machine_.inspect(); }
 
+  std::string profile_name() const override { return profile_.name; }
+  const traces::DeviceDescription* recorded_device() const override {
+    return session_ != nullptr ? &session_->device : nullptr;
+  }
+
  private:
   sim::Machine& machine_ = sim::Machine::instance();
   sim::Profile profile_;
@@ -187,6 +196,7 @@ class SimWorld final : public World {
   std::unique_ptr<model::TestEndpoint> test_endpoint_;
   std::unique_ptr<model::PcieDevice> plugged_;   ///< the device asked for; null: one of the above
   std::vector<model::ReplayAccess> accesses_;
+  const traces::Session* session_ = nullptr;     ///< that endpoint_ answers from
   traces::MismatchSink* sink_ = nullptr;
 };
 

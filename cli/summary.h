@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "cli/output.h"
+#include "cli/recording.h"
 #include "cli/world.h"
 #include "traces/replay.h"
 #include "traces/session.h"
@@ -22,6 +23,7 @@ struct ReplaySummary {
   traces::ReplayReport report;
   WorldCounters counters;
   std::optional<Error> panic;
+  std::optional<RecordingResult> recorded;  ///< --record
   uint64_t reading_ns = 0;  ///< wall time of reading and inference
   uint64_t wall_ns = 0;     ///< wall time of the replay alone
 };
@@ -29,7 +31,7 @@ struct ReplaySummary {
 void print_text(const ReplaySummary& summary, std::FILE* out);
 /// One object: requests, divergences, first_divergences, user_client_calls, tlps, dart_walks, tlb_hits, faults,
 /// mapped_bytes, mapped_bytes_peak, mappings, mappings_peak, simulated_ns, wall_ns, requests_per_s, events_per_s,
-/// trace_hash, session, device, world, notes, panic, stopped.
+/// trace_hash, session, device, world, notes, panic, stopped; recorded, if it was.
 std::string to_json(const ReplaySummary& summary);
 
 }  // namespace dartboard::cli

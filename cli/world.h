@@ -20,6 +20,7 @@
 #include "dext/client/client.h"
 #include "traces/replay.h"
 #include "traces/session.h"
+#include "traces/trace_info.h"
 
 namespace dartboard::cli {
 
@@ -48,6 +49,8 @@ struct WorldCounters {
   std::string trace_hash;  ///< 32 hex digits; empty on real hardware
 };
 
+class Recording;  // cli/recording.h
+
 class World {
  public:
   virtual ~World() = default;
@@ -62,6 +65,9 @@ class World {
   virtual Result<void> restart() = 0;
   /// Lets time pass for the device: simulated time, or the wall clock's.
   virtual void pass_time(uint64_t ns) = 0;
+  /// The clock that time passes by for the device, and what it shows.
+  virtual traces::Clock clock() const = 0;
+  virtual uint64_t now_ns() const = 0;
   virtual dext::Selector selector() const = 0;
   virtual backend::Budget budget() const = 0;
 
@@ -81,6 +87,16 @@ class World {
   virtual std::optional<Error> host_panic() const = 0;
   virtual WorldCounters counters() = 0;
   virtual InspectNode inspect() = 0;
+
+  virtual std::string profile_name() const = 0;  ///< as it was given; empty on real hardware
+  /// The device that answers from a session, as the session describes it; null: another kind of device.
+  virtual const traces::DeviceDescription* recorded_device() const = 0;
+  /// Who records the next device that is opened; null: nobody. Not owned.
+  void record(Recording* recording) { recording_ = recording; }
+  Recording* recording() const { return recording_; }
+
+ private:
+  Recording* recording_ = nullptr;
 };
 
 Result<std::unique_ptr<World>> make_world(const WorldChoice& choice);
