@@ -59,10 +59,10 @@ struct PassthroughDevice::Impl final : ConfigEvents {
   /// Runs `call` and tells the observer, if there is one, by `tell(observer, begun, result)`.
   template <class Call, class Tell>
   auto observed(Call call, Tell tell) {
-    if (observer == nullptr) return call();
-    const uint64_t begun = observer->on_begin();
+    if (call_observer == nullptr) return call();
+    const uint64_t begun = call_observer->on_begin();
     auto result = call();
-    tell(*observer, begun, result);
+    tell(*call_observer, begun, result);
     return result;
   }
 
@@ -79,6 +79,7 @@ struct PassthroughDevice::Impl final : ConfigEvents {
   uint64_t resets = 0, resets_failed = 0;
   std::string interrupt_note;
   std::shared_ptr<Observer> observer;
+  Observer* call_observer = nullptr;  ///< the same, if it wants calls
 };
 
 Result<void> PassthroughDevice::Impl::open() {
@@ -307,7 +308,8 @@ bool PassthroughDevice::gone() const {
 void PassthroughDevice::set_observer(std::shared_ptr<Observer> observer) {
   impl_->interrupts.set_observer(observer.get());  // first: it may be on a thread of its own
   impl_->observer = std::move(observer);
-  impl_->quick_regions = impl_->observer == nullptr ? kBarCount : 0;
+  impl_->call_observer = impl_->observer != nullptr && impl_->observer->wants_calls() ? impl_->observer.get() : nullptr;
+  impl_->quick_regions = impl_->call_observer == nullptr ? kBarCount : 0;
 }
 
 std::optional<uint8_t> PassthroughDevice::config_view(uint16_t offset, std::optional<uint8_t> device) const {

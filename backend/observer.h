@@ -18,6 +18,8 @@ class Observer {
  public:
   virtual ~Observer() = default;
 
+  /// False: of interrupts alone. Asked once, when it begins to observe.
+  virtual bool wants_calls() const = 0;
   /// A call begins. What this returns comes back as `begun` when the call has ended: a time, for instance.
   virtual uint64_t on_begin() = 0;
   virtual void on_read(uint64_t begun, Region region, uint64_t offset, std::span<const std::byte> data,

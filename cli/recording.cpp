@@ -95,6 +95,7 @@ void Recording::opened(backend::PassthroughDevice& device) {
       if (const auto byte = device.config_view(at, raw)) view_.learn(at, 1, *byte);
     }
     device.set_observer(observer_);
+    device_ = &device;
   }
   recorder_->open(info(options_.at == RecordAt::kBackend ? view_ : seen_->config));
 }
@@ -110,8 +111,10 @@ void Recording::opened(dext::Client& client) {
 }
 
 traces::ReplayTarget& Recording::target(traces::ReplayTarget& target) {
-  if (options_.at != RecordAt::kBackend) return target;
-  if (observer_ != nullptr) observer_->interrupts_only();
+  if (options_.at != RecordAt::kBackend || device_ == nullptr) return target;
+  observer_->interrupts_only();
+  device_->set_observer(observer_);
+  device_ = nullptr;
   // A device that is not the recording's acts by itself: nothing is done in its name.
   target_ = std::make_unique<traces::RecordingTarget>(
       target, *recorder_, world_.recorded_device() != nullptr ? traces::Source::kInferred : traces::Source::kGuest);

@@ -72,7 +72,8 @@ class Recording {
   /// The same where no backend is: the client is what the run drives.
   void opened(dext::Client& client);
 
-  /// What a replay is to drive: `target`, or one that records what it is asked. At the client seam that is not needed.
+  /// What a replay is to drive: `target`, which holds the device that was opened, or one that records what it is asked.
+  /// At the client seam that is not needed.
   traces::ReplayTarget& target(traces::ReplayTarget& target);
 
   /// Ends the recording and completes the file.
@@ -90,6 +91,7 @@ class Recording {
   std::unique_ptr<traces::ReplayTarget> target_;
   traces::ConfigImage view_;  ///< configuration space as the guest sees it
   bool taken_ = false;        ///< a device is recorded
+  backend::PassthroughDevice* device_ = nullptr;  ///< that one, until a replay drives it
 };
 
 /// finish(), or nothing.

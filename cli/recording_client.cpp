@@ -95,7 +95,13 @@ uint32_t RecordingClient::bar_of(uint8_t memory_index) const {
 
 Result<dext::Identity> RecordingClient::identity() {
   auto identity = client_->identity();
-  if (identity) seen_->identity = *identity;
+  if (identity) {
+    seen_->identity = *identity;
+    // What the dext has read already: the backend does not read it again.
+    seen_->config_was_read(0x00, 2, identity->vendor_id);
+    seen_->config_was_read(0x02, 2, identity->device_id);
+    seen_->config_was_read(0x09, 3, identity->class_code);
+  }
   return identity;
 }
 

@@ -43,7 +43,6 @@ void RecordingObserver::end(Event event, uint64_t begun, const Result<T>& result
 
 void RecordingObserver::on_read(uint64_t begun, backend::Region region, uint64_t offset,
                                 std::span<const std::byte> data, const Result<void>& result) {
-  if (interrupts_only_) return;
   if (region != backend::Region::kConfig) {
     end(request(EventKind::kMmioRead, static_cast<uint32_t>(region), offset, data.size()), begun, result,
         {0, 0, 0, 0, traces::compact(data)});
@@ -60,7 +59,6 @@ void RecordingObserver::on_read(uint64_t begun, backend::Region region, uint64_t
 
 void RecordingObserver::on_write(uint64_t begun, backend::Region region, uint64_t offset,
                                  std::span<const std::byte> data, const Result<void>& result) {
-  if (interrupts_only_) return;
   if (region == backend::Region::kConfig) {
     config_pieces(offset, data.size(), [&](uint64_t at, uint64_t done, unsigned width) {
       for (unsigned i = 0; result && i < width; ++i) config_written_.set(at + i);
@@ -78,7 +76,7 @@ void RecordingObserver::on_write(uint64_t begun, backend::Region region, uint64_
 void RecordingObserver::on_set_irqs(uint64_t begun, backend::IrqKind kind, backend::IrqAction action, uint32_t start,
                                     uint32_t count, std::span<const backend::IrqSink> sinks,
                                     const Result<void>& result) {
-  if (interrupts_only_ || action != backend::IrqAction::kTrigger) return;
+  if (action != backend::IrqAction::kTrigger) return;
   const auto target = static_cast<uint32_t>(kind);
   if (sinks.empty()) {
     // Without sinks vectors are triggered, or all of them disabled.
@@ -95,25 +93,22 @@ void RecordingObserver::on_set_irqs(uint64_t begun, backend::IrqKind kind, backe
 }
 
 void RecordingObserver::on_reset(uint64_t begun, const Result<void>& result) {
-  if (!interrupts_only_) end(request(EventKind::kReset), begun, result);
+  end(request(EventKind::kReset), begun, result);
 }
 
 void RecordingObserver::on_dma_map(uint64_t begun, uint64_t key, uint64_t size,
                                    const Result<backend::DmaMapping>& result) {
-  if (interrupts_only_) return;
   const Event event = request(EventKind::kDmaMap, handles_.next(), key, size, result ? 1 : 0);
   if (result) handles_.mapped(key);
   end(event, begun, result, {0, result ? result->iova.value : 0, event.target, 0, {}});
 }
 
 void RecordingObserver::on_dma_unmap(uint64_t begun, uint64_t key, const Result<void>& result) {
-  if (interrupts_only_) return;
   end(request(EventKind::kDmaUnmap, handles_.of(key)), begun, result);
   if (result) handles_.unmapped(key);
 }
 
 void RecordingObserver::on_dma_buffer(uint64_t begun, uint64_t size, const Result<dext::DmaBuffer>& result) {
-  if (interrupts_only_) return;
   const Event event =
       request(EventKind::kDmaMap, handles_.next(), 0, size, result && result->segments == 1 ? 1 : 0);
   if (result) handles_.buffer_mapped();
@@ -121,7 +116,6 @@ void RecordingObserver::on_dma_buffer(uint64_t begun, uint64_t size, const Resul
 }
 
 void RecordingObserver::on_dma_buffer_freed(uint64_t begun, const Result<void>& result) {
-  if (interrupts_only_) return;
   end(request(EventKind::kDmaUnmap, handles_.buffer()), begun, result);
   if (result) handles_.buffer_freed();
 }

@@ -18,11 +18,12 @@ class RecordingObserver final : public backend::Observer {
  public:
   explicit RecordingObserver(std::shared_ptr<traces::Recorder> recorder) : recorder_(std::move(recorder)) {}
 
-  /// From now on requests are recorded by whoever makes them (a replay): interrupts alone are recorded here.
+  /// Requests are recorded by whoever makes them (a replay): interrupts alone are recorded here.
   void interrupts_only() { interrupts_only_ = true; }
   /// What the guest has read of configuration space and not written before.
   const traces::ConfigImage& config() const { return config_; }
 
+  bool wants_calls() const override { return !interrupts_only_; }
   uint64_t on_begin() override { return recorder_->now_ns(); }
   void on_read(uint64_t begun, backend::Region region, uint64_t offset, std::span<const std::byte> data,
                const Result<void>& result) override;

@@ -6,13 +6,17 @@
 // process dies the file is a truncated .dbt, readable up to its last whole chunk.
 #pragma once
 
+#include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -37,7 +41,8 @@ struct RecorderCounts {
   std::optional<Error> error;  ///< why the file is not complete
 };
 
-/// Thread-safe: on a Mac interrupts arrive on a thread of their own.
+/// Thread-safe: on a Mac interrupts arrive on a thread of their own. Which events are in the file, and every byte of it,
+/// depends on the calls alone, not on threads.
 class Recorder {
  public:
   /// `now_ns` is the recording's clock.
@@ -66,31 +71,44 @@ class Recorder {
  private:
   enum class State : uint8_t { kWaiting, kOpen, kFull, kClosed };
 
-  void write(const Event& event, const Reply* reply);
+  void append(const Event& event, const Reply* reply);
   void drop(const Event& event, const Reply* reply);
   void end_here(const Event& event, const std::string& why);
-  void failed(const Error& error);
-  Payload kept(const Payload& payload, uint64_t* bytes);
+  Payload kept(const Payload& payload);
+  void add(const Event& event, const Reply* reply);
   TraceInfo with_losses(TraceInfo info) const;
-  void create(const TraceInfo& info);
+  void start_writing(const TraceInfo& info);
+  void hand_over();
+  void write_batches();
+  void failed(const Error& error);
 
   const std::string path_;
   const RecorderOptions options_;
   const std::function<uint64_t()> now_ns_;
-  mutable std::mutex mutex_;
+
+  mutable std::mutex mutex_;  ///< of everything up to the writing thread's
   State state_ = State::kWaiting;
-  EventBatch waiting_;
-  TraceInfo info_;  ///< of open(), for a recorder that nobody closes
-  std::unique_ptr<DbtWriter> writer_;
+  std::unique_ptr<EventBatch> batch_;  ///< being filled
+  TraceInfo info_;                     ///< of open(), for a recorder that nobody closes
   RecorderCounts counts_;
   uint64_t payload_bytes_ = 0;
   bool too_large_ = false;  ///< a payload was left out because no chunk can hold it
+
+  // Columns and compression cost more than most of what is recorded: a thread of its own does them.
+  std::thread thread_;
+  std::unique_ptr<DbtWriter> writer_;  ///< the thread's, until it has ended
+  std::atomic<bool> failed_ = false;
+  mutable std::mutex queue_mutex_;
+  std::condition_variable changed_;
+  std::deque<std::unique_ptr<EventBatch>> full_, empty_;
+  bool ending_ = false;
+  std::optional<Error> error_;
 };
 
 /// The text of a mark as an event of the recorder's own.
 Event mark(std::string_view text, uint64_t time_ns);
 
-/// `data`, as a fill if all its bytes are equal and there are more than a register has.
+/// `data`, as a fill if all its bytes are equal and there are many.
 Payload compact(std::span<const std::byte> data);
 
 }  // namespace dartboard::traces
