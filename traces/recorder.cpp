@@ -93,9 +93,9 @@ void Recorder::record(const Event& event, const Reply* reply) {
 }
 
 /// What of a payload goes into the file: copied into the batch.
-Payload Recorder::kept(const Payload& payload) {
+Payload Recorder::kept(const Payload& payload, PayloadPolicy policy) {
   if (payload.bytes == nullptr) return payload;
-  if (payload.is_whole() && payload.length > kValueBytesMax && options_.payloads == PayloadPolicy::kNone) {
+  if (payload.is_whole() && payload.length > kValueBytesMax && policy == PayloadPolicy::kNone) {
     return Payload::omitted(payload.length);
   }
   if (payload.is_whole() && payload.length > kPayloadBytesMax) {
@@ -113,13 +113,13 @@ Payload Recorder::kept(const Payload& payload) {
 
 void Recorder::add(const Event& event, const Reply* reply) {
   Event& copy = batch_->events.emplace_back(event);
-  copy.data = kept(event.data);
+  copy.data = kept(event.data, event.kind == EventKind::kMark ? PayloadPolicy::kFull : options_.payloads);
   if (reply == nullptr) {
     copy.reply = kNoReply;
     return;
   }
   copy.reply = static_cast<uint32_t>(batch_->replies.size());
-  batch_->replies.emplace_back(*reply).data = kept(reply->data);
+  batch_->replies.emplace_back(*reply).data = kept(reply->data, options_.payloads);
 }
 
 void Recorder::append(const Event& event, const Reply* reply) {

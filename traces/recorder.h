@@ -74,7 +74,7 @@ class Recorder {
   void append(const Event& event, const Reply* reply);
   void drop(const Event& event, const Reply* reply);
   void end_here(const Event& event, const std::string& why);
-  Payload kept(const Payload& payload);
+  Payload kept(const Payload& payload, PayloadPolicy policy);
   void add(const Event& event, const Reply* reply);
   TraceInfo with_losses(TraceInfo info) const;
   void start_writing(const TraceInfo& info);

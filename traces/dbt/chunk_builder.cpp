@@ -52,28 +52,30 @@ void ChunkBuilder::add(const Event& event, const Reply* reply) {
   last_time_ns_ = event.time_ns;
   last_address_ = event.address;
   requests_ += event.is_request() ? 1 : 0;
-  add_payload(event.data, event.length, Column::kDataForm, Column::kDataLength, Column::kDataFill);
+  // The text of a mark is no payload of a device.
+  const PayloadPolicy policy = event.kind == EventKind::kMark ? PayloadPolicy::kFull : policy_;
+  add_payload(event.data, event.length, policy, Column::kDataForm, Column::kDataLength, Column::kDataFill);
   if (reply == nullptr) return;
   column(Column::kStatus).push_back(reply->status);
   column(Column::kValue0).push_back(reply->value0);
   column(Column::kValue1).push_back(reply->value1);
   column(Column::kDuration).push_back(reply->duration_ns);
-  add_payload(reply->data, event.length, Column::kReplyForm, Column::kReplyLength, Column::kReplyFill);
+  add_payload(reply->data, event.length, policy, Column::kReplyForm, Column::kReplyLength, Column::kReplyFill);
 }
 
-void ChunkBuilder::add_payload(const Payload& payload, uint64_t implied_length, Column form_column, Column length,
-                               Column fill) {
+void ChunkBuilder::add_payload(const Payload& payload, uint64_t implied_length, PayloadPolicy policy, Column form_column,
+                               Column length, Column fill) {
   const bool implied = payload.length == implied_length;
   Form form = Form::kNone;
   if (payload.empty()) {
     form = Form::kNone;
   } else if (payload.form == PayloadForm::kOmitted ||
-             (policy_ == PayloadPolicy::kNone && payload.length > kValueBytesMax)) {
+             (policy == PayloadPolicy::kNone && payload.length > kValueBytesMax)) {
     form = Form::kOmitted;
   } else if (payload.form == PayloadForm::kHash) {
     form = Form::kHash;
     long_.insert(long_.end(), payload.bytes, payload.bytes + 8);
-  } else if (policy_ == PayloadPolicy::kHash && payload.length > kValueBytesMax) {
+  } else if (policy == PayloadPolicy::kHash && payload.length > kValueBytesMax) {
     form = Form::kHash;
     put(long_, hash_of(payload), 8);
   } else if (payload.is_fill()) {
