@@ -29,6 +29,8 @@ constexpr int kCompressionLevel = 1;
 
 /// Payload bytes of an event that the file holds.
 uint64_t kept_bytes(const Payload& payload, PayloadPolicy policy) {
+  if (payload.is_whole() && payload.length <= kValueBytesMax) [[likely]]
+    return payload.is_fill() && payload.length != 0 ? 1 : payload.length;
   if (payload.length > kValueBytesMax && policy == PayloadPolicy::kNone) return 0;
   if (payload.form == PayloadForm::kOmitted || (payload.is_whole() && payload.length > kPayloadBytesMax)) return 0;
   if (payload.form == PayloadForm::kHash || (payload.length > kValueBytesMax && policy == PayloadPolicy::kHash)) {
@@ -69,12 +71,12 @@ Recorder::~Recorder() {
 }
 
 void Recorder::open(const TraceInfo& info) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(lock_);
   if (writer_ == nullptr && !failed_ && state_ != State::kClosed) start_writing(info);
 }
 
 void Recorder::record(const Event& event, const Reply* reply) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(lock_);
   switch (state_) {
     case State::kOpen: [[likely]]
       append(event, reply);
@@ -128,8 +130,8 @@ void Recorder::append(const Event& event, const Reply* reply) {
     end_here(event, fmt::format("the recording ends here: it may hold {} events", options_.events_max));
     return drop(event, reply);
   }
-  const uint64_t bytes = kept_bytes(event.data, options_.payloads) +
-                         (reply != nullptr ? kept_bytes(reply->data, options_.payloads) : 0);
+  uint64_t bytes = kept_bytes(event.data, options_.payloads);
+  if (reply != nullptr) bytes += kept_bytes(reply->data, options_.payloads);
   if (bytes > options_.bytes_max - payload_bytes_) {
     end_here(event, fmt::format("the recording ends here: it may hold {} bytes of payloads", options_.bytes_max));
     return drop(event, reply);
@@ -193,7 +195,7 @@ void Recorder::write_batches() {
   std::unique_lock lock(queue_mutex_);
   for (;;) {
     changed_.wait(lock, [this] { return !full_.empty() || ending_; });
-    if (full_.empty()) return;
+    if (full_.empty()) break;
     std::unique_ptr<EventBatch> batch = std::move(full_.front());
     full_.pop_front();
     lock.unlock();
@@ -205,6 +207,9 @@ void Recorder::write_batches() {
     empty_.push_back(std::move(batch));
     changed_.notify_all();
   }
+  lock.unlock();
+  if (failed_) return;
+  if (auto done = writer_->finish(info_); !done) failed(done.error());
 }
 
 void Recorder::failed(const Error& error) {
@@ -214,7 +219,7 @@ void Recorder::failed(const Error& error) {
 }
 
 void Recorder::close(const TraceInfo& info) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(lock_);
   if (state_ == State::kClosed) return;
   if (writer_ == nullptr && !failed_) start_writing(info);
   state_ = State::kClosed;
@@ -222,13 +227,11 @@ void Recorder::close(const TraceInfo& info) {
     hand_over();
     {
       const std::lock_guard ending(queue_mutex_);
+      info_ = with_losses(info);
       ending_ = true;
     }
     changed_.notify_all();
     thread_.join();
-    if (!failed_) {
-      if (auto done = writer_->finish(with_losses(info)); !done) failed(done.error());
-    }
     counts_.file_bytes = writer_->bytes_written();
     writer_.reset();
   }
@@ -237,7 +240,7 @@ void Recorder::close(const TraceInfo& info) {
 }
 
 RecorderCounts Recorder::counts() const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(lock_);
   return counts_;
 }
 

@@ -32,6 +32,19 @@ struct RecorderOptions {
   uint64_t bytes_max = UINT64_MAX;   ///< of payloads, as they are kept, before compression
 };
 
+/// Held for some nanoseconds, or while the file is behind; a mutex would cost as much as all else that recording an event
+/// does.
+class RecorderLock {
+ public:
+  void lock() {
+    while (taken_.exchange(true, std::memory_order_acquire)) std::this_thread::yield();
+  }
+  void unlock() { taken_.store(false, std::memory_order_release); }
+
+ private:
+  std::atomic<bool> taken_ = false;
+};
+
 /// What a recording has come to.
 struct RecorderCounts {
   uint64_t events = 0;  ///< recorded, the mark where losses begin not counted
@@ -86,10 +99,10 @@ class Recorder {
   const RecorderOptions options_;
   const std::function<uint64_t()> now_ns_;
 
-  mutable std::mutex mutex_;  ///< of everything up to the writing thread's
+  mutable RecorderLock lock_;  ///< of everything up to the writing thread's
   State state_ = State::kWaiting;
   std::unique_ptr<EventBatch> batch_;  ///< being filled
-  TraceInfo info_;                     ///< of open(), for a recorder that nobody closes
+  TraceInfo info_;                     ///< of open(), for a recorder that nobody closes; then of close()
   RecorderCounts counts_;
   uint64_t payload_bytes_ = 0;
   bool too_large_ = false;  ///< a payload was left out because no chunk can hold it

@@ -25,26 +25,26 @@ Event request(EventKind kind, uint32_t target = 0, uint64_t address = 0, uint64_
 }  // namespace
 
 template <class T>
-Result<T> RecordingTarget::answered(Event& event, uint64_t from_ns, Result<T> result, Reply reply) {
+Result<T> RecordingTarget::answered(Event& event, uint64_t from_ns, Result<T>&& result, Reply reply) {
   if (!result) reply = {kFailed, 0, 0, 0, {}};
   recorder_.record_request(event, from_ns, reply);
-  return result;
+  return std::move(result);
 }
 
 Result<void> RecordingTarget::read(EventKind kind, uint32_t target, uint64_t offset, std::span<std::byte> data,
-                                   uint64_t from_ns, Result<void> result) {
+                                   uint64_t from_ns, Result<void>&& result) {
   Event event = request(kind, target, offset, data.size());
   return answered(event, from_ns, std::move(result), {0, 0, 0, 0, compact(data)});
 }
 
 Result<void> RecordingTarget::written(EventKind kind, uint32_t target, uint64_t offset, std::span<const std::byte> data,
-                                      uint64_t from_ns, Result<void> result) {
+                                      uint64_t from_ns, Result<void>&& result) {
   Event event = request(kind, target, offset, data.size());
   event.data = compact(data);
   if (!result) return answered(event, from_ns, std::move(result));
   event.time_ns = from_ns;  // posted: nothing comes back
   recorder_.record(event, nullptr);
-  return result;
+  return std::move(result);
 }
 
 Result<uint64_t> RecordingTarget::probe(const ProbeQuery& query) {

@@ -48,11 +48,11 @@ class RecordingTarget final : public ReplayTarget {
   };
 
   template <class T>
-  Result<T> answered(Event& event, uint64_t from_ns, Result<T> result, Reply reply = {});
+  Result<T> answered(Event& event, uint64_t from_ns, Result<T>&& result, Reply reply = {});
   Result<void> read(EventKind kind, uint32_t target, uint64_t offset, std::span<std::byte> data, uint64_t from_ns,
-                    Result<void> result);
+                    Result<void>&& result);
   Result<void> written(EventKind kind, uint32_t target, uint64_t offset, std::span<const std::byte> data,
-                       uint64_t from_ns, Result<void> result);
+                       uint64_t from_ns, Result<void>&& result);
   void forget(uint32_t handle);
 
   ReplayTarget& target_;
