@@ -1,6 +1,7 @@
 // traces/recording_target.cpp - see recording_target.h.
 #include "traces/recording_target.h"
 
+#include <bit>
 #include <utility>
 
 #include "base/types.h"
@@ -10,6 +11,7 @@ namespace dartboard::traces {
 namespace {
 
 constexpr uint64_t kBusPageBytes = 4096;
+static_assert(std::endian::native == std::endian::little, "bus addresses are recorded as they lie in memory");
 constexpr uint64_t kFailed = 1;  // the TinyGPU protocol's only failure, which ReplayTarget speaks of too
 
 Event request(EventKind kind, uint32_t target = 0, uint64_t address = 0, uint64_t length = 0, uint64_t value = 0) {
@@ -107,16 +109,14 @@ Result<void> RecordingTarget::map_sysmem(uint32_t handle, uint64_t size, bool co
   Event event = request(EventKind::kDmaMap, handle, 0, size, contiguous ? 1 : 0);
   if (!result) return answered(event, from_ns, std::move(result));
   forget(handle);
-  addresses_.resize(8 * pages.size());
   Run* run = nullptr;
   for (size_t i = 0; i < pages.size(); ++i) {
-    for (unsigned byte = 0; byte < 8; ++byte) addresses_[8 * i + byte] = static_cast<std::byte>(pages[i] >> (8 * byte));
     if (i == 0 || pages[i] != pages[i - 1] + kBusPageBytes) {
       run = &(runs_[pages[i]] = {handle, i * kBusPageBytes, 0});
     }
     run->bytes += kBusPageBytes;
   }
-  return answered(event, from_ns, std::move(result), {0, addresses_.size(), handle, 0, Payload::of(addresses_)});
+  return answered(event, from_ns, std::move(result), {0, pages.size_bytes(), handle, 0, Payload::of(std::as_bytes(pages))});
 }
 
 Result<void> RecordingTarget::unmap_sysmem(uint32_t handle) {

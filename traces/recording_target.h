@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <map>
-#include <vector>
 
 #include "traces/recorder.h"
 #include "traces/replay.h"
@@ -59,7 +58,6 @@ class RecordingTarget final : public ReplayTarget {
   Recorder& recorder_;
   const Source device_source_;
   std::map<uint64_t, Run> runs_;  // by first bus address
-  std::vector<std::byte> addresses_;
 };
 
 }  // namespace dartboard::traces
