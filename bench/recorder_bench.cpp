@@ -42,7 +42,8 @@ void replay(benchmark::State& state, bool record) {
     const traces::ReplayReport report = traces::replay(*session, cli::recorded(**world, **target));
     const auto recorded = cli::finish(*recording);
     state.PauseTiming();
-    if (report.divergences != 0 || report.stopped || (recorded && (recorded->counts.error || recorded->counts.events < report.requests))) {
+    if (report.divergences != 0 || report.stopped ||
+        (recorded && (recorded->counts.error || recorded->counts.events < report.requests))) {
       state.SkipWithError("the replay diverged, or its recording failed");
       return;
     }
@@ -52,8 +53,12 @@ void replay(benchmark::State& state, bool record) {
   }
   if (record) std::remove(options.file.c_str());
 }
-void replay_unrecorded(benchmark::State& state) { replay(state, false); }
-void replay_recorded(benchmark::State& state) { replay(state, true); }
+void replay_unrecorded(benchmark::State& state) {
+  replay(state, false);
+}
+void replay_recorded(benchmark::State& state) {
+  replay(state, true);
+}
 BENCHMARK(replay_unrecorded);
 BENCHMARK(replay_recorded);
 

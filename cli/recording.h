@@ -2,9 +2,9 @@
 // user-client seam.
 //
 // A World carries the recording, and open_device() hands it the first device that is opened: every command that runs a
-// device records without knowing how. A run that is recorded is the same run: nothing is asked of a simulated device for
-// the recording's sake, and simulated time is the recording's clock. Names of hosts, files and folders, and addresses in
-// this process stay out of the file.
+// device records without knowing how. A run that is recorded is the same run: nothing is asked of a simulated device
+// for the recording's sake, and simulated time is the recording's clock. Names of hosts, files and folders, and
+// addresses in this process stay out of the file.
 #pragma once
 
 #include <cstdint>
@@ -89,8 +89,8 @@ class Recording {
   std::shared_ptr<SeenDevice> seen_;
   std::shared_ptr<RecordingObserver> observer_;
   std::unique_ptr<traces::ReplayTarget> target_;
-  traces::ConfigImage view_;  ///< configuration space as the guest sees it
-  bool taken_ = false;        ///< a device is recorded
+  traces::ConfigImage view_;                      ///< configuration space as the guest sees it
+  bool taken_ = false;                            ///< a device is recorded
   backend::PassthroughDevice* device_ = nullptr;  ///< that one, until a replay drives it
 };
 

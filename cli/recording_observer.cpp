@@ -109,8 +109,7 @@ void RecordingObserver::on_dma_unmap(uint64_t begun, uint64_t key, const Result<
 }
 
 void RecordingObserver::on_dma_buffer(uint64_t begun, uint64_t size, const Result<dext::DmaBuffer>& result) {
-  const Event event =
-      request(EventKind::kDmaMap, handles_.next(), 0, size, result && result->segments == 1 ? 1 : 0);
+  const Event event = request(EventKind::kDmaMap, handles_.next(), 0, size, result && result->segments == 1 ? 1 : 0);
   if (result) handles_.buffer_mapped();
   end(event, begun, result, {0, result ? result->iova.value : 0, event.target, 0, {}});
 }

@@ -1,4 +1,5 @@
-// cli/recording_observer.h - records at the backend API: what a guest's backend is asked, and the interrupts it delivers.
+// cli/recording_observer.h - records at the backend API: what a guest's backend is asked, and the interrupts it
+// delivers.
 //
 // The event model has no kind for masking single vectors or for triggering them from the host's side: those calls make
 // no event.

@@ -78,8 +78,8 @@ void Recorder::open(const TraceInfo& info) {
 void Recorder::record(const Event& event, const Reply* reply) {
   const std::lock_guard lock(lock_);
   switch (state_) {
-    case State::kOpen: [[likely]]
-      append(event, reply);
+    case State::kOpen:
+      [[likely]] append(event, reply);
       if (batch_->events.size() >= kBatchEventsMax || batch_->arena.used_bytes() >= kBatchBytesMax) hand_over();
       return;
     case State::kWaiting:

@@ -32,8 +32,8 @@ struct RecorderOptions {
   uint64_t bytes_max = UINT64_MAX;   ///< of payloads, as they are kept, before compression
 };
 
-/// Held for some nanoseconds, or while the file is behind; a mutex would cost as much as all else that recording an event
-/// does.
+/// Held for some nanoseconds, or while the file is behind; a mutex would cost as much as all else that recording an
+/// event does.
 class RecorderLock {
  public:
   void lock() {
@@ -54,8 +54,8 @@ struct RecorderCounts {
   std::optional<Error> error;  ///< why the file is not complete
 };
 
-/// Thread-safe: on a Mac interrupts arrive on a thread of their own. Which events are in the file, and every byte of it,
-/// depends on the calls alone, not on threads.
+/// Thread-safe: on a Mac interrupts arrive on a thread of their own. Which events are in the file, and every byte of
+/// it, depends on the calls alone, not on threads.
 class Recorder {
  public:
   /// `now_ns` is the recording's clock.

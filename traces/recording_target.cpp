@@ -116,7 +116,8 @@ Result<void> RecordingTarget::map_sysmem(uint32_t handle, uint64_t size, bool co
     }
     run->bytes += kBusPageBytes;
   }
-  return answered(event, from_ns, std::move(result), {0, pages.size_bytes(), handle, 0, Payload::of(std::as_bytes(pages))});
+  return answered(event, from_ns, std::move(result),
+                  {0, pages.size_bytes(), handle, 0, Payload::of(std::as_bytes(pages))});
 }
 
 Result<void> RecordingTarget::unmap_sysmem(uint32_t handle) {

@@ -21,8 +21,10 @@ class Listener final : public Observer {
   uint64_t on_begin() override { return ++begun_; }
   void on_read(uint64_t begun, Region region, uint64_t offset, std::span<const std::byte> data,
                const Result<void>& result) override {
-    hear(begun, fmt::format("read {} {:#x} {} first {:#x}", static_cast<int>(region), offset, data.size(),
-                            std::to_integer<int>(data[0])), result.has_value());
+    hear(begun,
+         fmt::format("read {} {:#x} {} first {:#x}", static_cast<int>(region), offset, data.size(),
+                     std::to_integer<int>(data[0])),
+         result.has_value());
   }
   void on_write(uint64_t begun, Region region, uint64_t offset, std::span<const std::byte> data,
                 const Result<void>& result) override {
@@ -30,8 +32,10 @@ class Listener final : public Observer {
   }
   void on_set_irqs(uint64_t begun, IrqKind kind, IrqAction action, uint32_t start, uint32_t count,
                    std::span<const IrqSink> sinks, const Result<void>& result) override {
-    hear(begun, fmt::format("irqs {} {} {} {} {}", static_cast<int>(kind), static_cast<int>(action), start, count,
-                            sinks.size()), result.has_value());
+    hear(begun,
+         fmt::format("irqs {} {} {} {} {}", static_cast<int>(kind), static_cast<int>(action), start, count,
+                     sinks.size()),
+         result.has_value());
   }
   void on_reset(uint64_t begun, const Result<void>& result) override { hear(begun, "reset", result.has_value()); }
   void on_dma_map(uint64_t begun, uint64_t key, uint64_t size, const Result<DmaMapping>& result) override {
@@ -90,10 +94,10 @@ TEST(Observer, HearsOfEveryCallOnceWithItsResult) {
   device->set_observer(listener);
   use(*device, d);
   EXPECT_THAT(listener->heard,
-              ElementsAre("1: read 7 0x0 4 first 0x2 -> ok", "2: read 0 0x8 4 first 0x0 -> ok", "3: write 0 0x8 4 -> ok",
-                          "4: write 7 0x3c 1 -> ok", "5: read 6 0x0 4 first 0x0 -> failed", "6: map 7 4096 -> ok",
-                          "7: unmap 7 -> ok", "8: unmap 7 -> failed", "9: buffer 8192 -> ok", "10: free -> ok",
-                          "11: irqs 2 2 0 2 2 -> ok", "interrupt 2 1", "12: reset -> ok"));
+              ElementsAre("1: read 7 0x0 4 first 0x2 -> ok", "2: read 0 0x8 4 first 0x0 -> ok",
+                          "3: write 0 0x8 4 -> ok", "4: write 7 0x3c 1 -> ok", "5: read 6 0x0 4 first 0x0 -> failed",
+                          "6: map 7 4096 -> ok", "7: unmap 7 -> ok", "8: unmap 7 -> failed", "9: buffer 8192 -> ok",
+                          "10: free -> ok", "11: irqs 2 2 0 2 2 -> ok", "interrupt 2 1", "12: reset -> ok"));
 }
 
 TEST(Observer, ThatWantsNoCallsHearsOfInterruptsAlone) {

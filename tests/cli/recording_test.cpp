@@ -1,4 +1,5 @@
-// tests/cli/recording_test.cpp - --record: the same run, a file that replays it, at both seams, and nothing private in it.
+// tests/cli/recording_test.cpp - --record: the same run, a file that replays it, at both seams, and nothing private in
+// it.
 #include "cli/recording.h"
 
 #include <gmock/gmock.h>
@@ -156,11 +157,15 @@ std::vector<std::string> common(const Trace& trace) {
   std::vector<std::string> out;
   for (const traces::Event& e : trace.session.events) {
     const traces::Reply* const reply = trace.session.reply_of(e);
-    const auto bytes = [](const traces::Payload& p) { return p.length == 0 ? 0 : p.length == 8 ? p.le64(0) : [&] {
-      uint64_t v = 0;
-      for (uint64_t i = p.length; i-- > 0;) v = v << 8 | std::to_integer<uint64_t>(p.at(i));
-      return v;
-    }(); };
+    const auto bytes = [](const traces::Payload& p) {
+      return p.length == 0   ? 0
+             : p.length == 8 ? p.le64(0)
+                             : [&] {
+                                 uint64_t v = 0;
+                                 for (uint64_t i = p.length; i-- > 0;) v = v << 8 | std::to_integer<uint64_t>(p.at(i));
+                                 return v;
+                               }();
+    };
     switch (e.kind) {
       case traces::EventKind::kMmioRead:
         if (e.target == 0) out.push_back(fmt::format("read {:#x} {} = {:#x}", e.address, e.length, bytes(reply->data)));
@@ -240,8 +245,8 @@ TEST(Record, OnlyTheFirstDeviceIsRecorded) {
 
 TEST(Record, CapsAndPoliciesComeFromTheArguments) {
   const std::string file = write_file("capped.dbt", "");
-  const Json capped = replay_json(shipped_session(), {"--record", file, "--record-events-max", "1000",
-                                                      "--record-payloads", "hash"});
+  const Json capped =
+      replay_json(shipped_session(), {"--record", file, "--record-events-max", "1000", "--record-payloads", "hash"});
   EXPECT_EQ(capped["trace_hash"], kShippedHash);
   EXPECT_EQ(capped["recorded"]["events"], 1000);
   EXPECT_GT(capped["recorded"]["dropped_events"], 26000);
@@ -272,8 +277,9 @@ TEST(Record, EveryCommandThatRunsADeviceRecords) {
       {"sweep", {"sweep", DARTBOARD_SMALL_OPS, "--fault", "completion-timeout@9999"}},
       {"sweep-session", {"sweep", shipped_session(), "--fault", "completion-timeout@9999"}},
       {"conformance", {"conformance", "--dext", "sim"}},
-      {"compare", {"compare", "--workload", "nic", "--strategy", "pool", "--profile", "m4pro-tb5", "--guest-memory", "64M",
-                   "--pool", "4M", "-q"}},
+      {"compare",
+       {"compare", "--workload", "nic", "--strategy", "pool", "--profile", "m4pro-tb5", "--guest-memory", "64M",
+        "--pool", "4M", "-q"}},
   };
   for (const auto& one : kRuns) {
     const std::string file = write_file(std::string("by-") + one.name + ".dbt", "");
@@ -291,7 +297,8 @@ TEST(Record, EveryCommandThatRunsADeviceRecords) {
 }
 
 TEST(Record, ASweepsRunKeepsItsHash) {
-  const std::vector<std::string> arguments = {"sweep", DARTBOARD_SMALL_OPS, "--fault", "completion-timeout@9999", "--json"};
+  const std::vector<std::string> arguments = {"sweep", DARTBOARD_SMALL_OPS, "--fault", "completion-timeout@9999",
+                                              "--json"};
   std::vector<std::string> recording = arguments;
   recording.insert(recording.end(), {"--record", write_file("sweep-hash.dbt", "")});
   EXPECT_EQ(Json::parse(run(arguments).out)["trace_hash"], Json::parse(run(recording).out)["trace_hash"]);
@@ -305,7 +312,8 @@ TEST(Record, RefusesWhatItCannotRecord) {
       {{"inspect", "--record", "x.dbt"}, "give --open too"},
       {{"sweep", DARTBOARD_SMALL_OPS, "--record", "x.dbt"}, "give --fault too"},
       {{"conformance", "--record", "x.dbt"}, "give --dext too"},
-      {{"conformance", "--dext", "sim", "--record", "x.dbt", "--record-at", "backend"}, "leave --record-at backend out"},
+      {{"conformance", "--dext", "sim", "--record", "x.dbt", "--record-at", "backend"},
+       "leave --record-at backend out"},
       {{"compare", "--record", "x.dbt"}, "name one workload, one strategy and one profile"},
       {{"replay", shipped_session(), "--record-at", "client"}, "--record-at requires --record"},
       {{"replay", shipped_session(), "--record", "/nowhere/r.dbt"}, "--record /nowhere/r.dbt: it cannot be created"},
