@@ -83,6 +83,13 @@ Result<void> ConfigVirtualisation::write(uint64_t offset, std::span<const std::b
   return {};
 }
 
+std::optional<uint8_t> ConfigVirtualisation::view(uint16_t offset, std::optional<uint8_t> device) const {
+  if (offset >= kConfigBytes || absent(offset)) return std::nullopt;
+  const ByteRule& rule = rules_[offset];
+  if (rule.shadowed != 0xff && !device) return std::nullopt;
+  return static_cast<uint8_t>((device.value_or(0) & ~rule.shadowed) | (rule.shadow & rule.shadowed));
+}
+
 Result<uint32_t> ConfigVirtualisation::read_piece(uint16_t offset, unsigned width) {
   if (absent(offset)) return all_ones(width);
   uint32_t shadowed = 0;

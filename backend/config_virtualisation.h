@@ -61,6 +61,10 @@ class ConfigVirtualisation {
   Result<void> read(uint64_t offset, std::span<std::byte> data);
   Result<void> write(uint64_t offset, std::span<const std::byte> data);
 
+  /// What a guest reads at `offset` when the device holds `device` there (none: not known). None when that is needed and
+  /// not known, or the byte does not exist.
+  std::optional<uint8_t> view(uint16_t offset, std::optional<uint8_t> device) const;
+
   /// The guest's view as it was after open().
   void reset();
 

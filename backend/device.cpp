@@ -10,6 +10,7 @@
 #include "backend/dma/account.h"
 #include "backend/interrupts.h"
 #include "backend/msix_shadow.h"
+#include "backend/observer.h"
 #include "backend/passthrough_device.h"
 #include "backend/platform.h"
 #include "backend/reset_ladder.h"
@@ -31,7 +32,9 @@ struct PassthroughDevice::Impl final : ConfigEvents {
   void close();
   bool is_gone() const { return gone.load(std::memory_order_relaxed) || client->gone(); }
 
-  // Regions that are no BAR.
+  // Regions that are no BAR, and every region of a device that is observed.
+  Result<void> read_slowly(Region region, uint64_t offset, std::span<std::byte> data);
+  Result<void> write_slowly(Region region, uint64_t offset, std::span<const std::byte> data);
   Result<void> read_other(Region region, uint64_t offset, std::span<std::byte> data);
   Result<void> write_other(Region region, uint64_t offset, std::span<const std::byte> data);
   static Result<void> no_such_region(Region region, uint64_t offset, uint64_t length);
@@ -53,6 +56,17 @@ struct PassthroughDevice::Impl final : ConfigEvents {
   void msix_function_mask_changed(bool masked) override { interrupts.set_msix_function_mask(masked); }
   Result<void> function_reset() override { return reset(true); }
 
+  /// Runs `call` and tells the observer, if there is one, by `tell(observer, begun, result)`.
+  template <class Call, class Tell>
+  auto observed(Call call, Tell tell) {
+    if (call_observer == nullptr) return call();
+    const uint64_t begun = call_observer->on_begin();
+    auto result = call();
+    tell(*call_observer, begun, result);
+    return result;
+  }
+
+  unsigned quick_regions = kBarCount;  ///< regions below this are read and written without a look around: 0 if observed
   std::unique_ptr<dext::Client> client;
   std::atomic<bool> gone{false};  ///< set by the client's callback; on a Mac from its queue
   bool claimed = false;
@@ -64,6 +78,8 @@ struct PassthroughDevice::Impl final : ConfigEvents {
   DmaAccount dma;
   uint64_t resets = 0, resets_failed = 0;
   std::string interrupt_note;
+  std::shared_ptr<Observer> observer;
+  Observer* call_observer = nullptr;  ///< the same, if it wants calls
 };
 
 Result<void> PassthroughDevice::Impl::open() {
@@ -167,17 +183,34 @@ Result<RegionInfo> PassthroughDevice::region_info(Region region) const {
   return info;  // ROM and VGA: size 0
 }
 
-// Kept apart from config space so that the common case is a compare and the BAR's inlined fast path.
+// Kept apart from everything else so that the common case is a compare and the BAR's inlined fast path.
 Result<void> PassthroughDevice::read(Region region, uint64_t offset, std::span<std::byte> data) {
   const auto index = static_cast<unsigned>(region);
-  if (index < kBarCount) return impl_->bars.read(index, offset, data);
-  return impl_->read_other(region, offset, data);
+  if (index < impl_->quick_regions) return impl_->bars.read(index, offset, data);
+  return impl_->read_slowly(region, offset, data);
 }
 
 Result<void> PassthroughDevice::write(Region region, uint64_t offset, std::span<const std::byte> data) {
   const auto index = static_cast<unsigned>(region);
-  if (index < kBarCount) return impl_->bars.write(index, offset, data);
-  return impl_->write_other(region, offset, data);
+  if (index < impl_->quick_regions) return impl_->bars.write(index, offset, data);
+  return impl_->write_slowly(region, offset, data);
+}
+
+Result<void> PassthroughDevice::Impl::read_slowly(Region region, uint64_t offset, std::span<std::byte> data) {
+  const auto index = static_cast<unsigned>(region);
+  return observed([&] { return index < kBarCount ? bars.read(index, offset, data) : read_other(region, offset, data); },
+                  [&](Observer& to, uint64_t begun, const Result<void>& result) {
+                    to.on_read(begun, region, offset, data, result);
+                  });
+}
+
+Result<void> PassthroughDevice::Impl::write_slowly(Region region, uint64_t offset, std::span<const std::byte> data) {
+  const auto index = static_cast<unsigned>(region);
+  return observed(
+      [&] { return index < kBarCount ? bars.write(index, offset, data) : write_other(region, offset, data); },
+      [&](Observer& to, uint64_t begun, const Result<void>& result) {
+        to.on_write(begun, region, offset, data, result);
+      });
 }
 
 Result<void> PassthroughDevice::Impl::read_other(Region region, uint64_t offset, std::span<std::byte> data) {
@@ -215,32 +248,53 @@ Result<IrqInfo> PassthroughDevice::irq_info(IrqKind kind) const {
 
 Result<void> PassthroughDevice::set_irqs(IrqKind kind, IrqAction action, uint32_t start, uint32_t count,
                                          std::span<const IrqSink> sinks) {
-  auto set = impl_->interrupts.set_irqs(kind, action, start, count, sinks);
-  // Disabling on a device that is gone is done: nothing can be delivered.
-  if (!set && gone() && action == IrqAction::kTrigger && count == 0) return {};
-  return set;
+  return impl_->observed(
+      [&]() -> Result<void> {
+        auto set = impl_->interrupts.set_irqs(kind, action, start, count, sinks);
+        // Disabling on a device that is gone is done: nothing can be delivered.
+        if (!set && gone() && action == IrqAction::kTrigger && count == 0) return {};
+        return set;
+      },
+      [&](Observer& to, uint64_t begun, const Result<void>& result) {
+        to.on_set_irqs(begun, kind, action, start, count, sinks, result);
+      });
 }
 
 Result<void> PassthroughDevice::reset() {
-  return impl_->reset(false);
+  return impl_->observed([&] { return impl_->reset(false); },
+                         [](Observer& to, uint64_t begun, const Result<void>& result) { to.on_reset(begun, result); });
 }
 
 Result<DmaMapping> PassthroughDevice::dma_map(uint64_t key, void* base, uint64_t size) {
-  if (gone()) return tl::unexpected(device_gone(fmt::format("mapping key {:#x}", key)));
-  return impl_->dma.map(key, base, size);
+  return impl_->observed(
+      [&]() -> Result<DmaMapping> {
+        if (gone()) return tl::unexpected(device_gone(fmt::format("mapping key {:#x}", key)));
+        return impl_->dma.map(key, base, size);
+      },
+      [&](Observer& to, uint64_t begun, const Result<DmaMapping>& result) { to.on_dma_map(begun, key, size, result); });
 }
 
 Result<void> PassthroughDevice::dma_unmap(uint64_t key) {
-  return impl_->dma.unmap(key);
+  return impl_->observed(
+      [&] { return impl_->dma.unmap(key); },
+      [&](Observer& to, uint64_t begun, const Result<void>& result) { to.on_dma_unmap(begun, key, result); });
 }
 
 Result<dext::DmaBuffer> PassthroughDevice::allocate_dma_buffer(uint64_t size, uint64_t alignment) {
-  if (gone()) return tl::unexpected(device_gone("allocating a DMA buffer"));
-  return impl_->dma.allocate_buffer(size, alignment);
+  return impl_->observed(
+      [&]() -> Result<dext::DmaBuffer> {
+        if (gone()) return tl::unexpected(device_gone("allocating a DMA buffer"));
+        return impl_->dma.allocate_buffer(size, alignment);
+      },
+      [&](Observer& to, uint64_t begun, const Result<dext::DmaBuffer>& result) {
+        to.on_dma_buffer(begun, size, result);
+      });
 }
 
 Result<void> PassthroughDevice::free_dma_buffer() {
-  return impl_->dma.free_buffer();
+  return impl_->observed(
+      [&] { return impl_->dma.free_buffer(); },
+      [](Observer& to, uint64_t begun, const Result<void>& result) { to.on_dma_buffer_freed(begun, result); });
 }
 
 const BudgetUse& PassthroughDevice::budget_use() const {
@@ -253,6 +307,17 @@ void PassthroughDevice::pump() {
 
 bool PassthroughDevice::gone() const {
   return impl_->is_gone();
+}
+
+void PassthroughDevice::set_observer(std::shared_ptr<Observer> observer) {
+  impl_->interrupts.set_observer(observer.get());  // first: it may be on a thread of its own
+  impl_->observer = std::move(observer);
+  impl_->call_observer = impl_->observer != nullptr && impl_->observer->wants_calls() ? impl_->observer.get() : nullptr;
+  impl_->quick_regions = impl_->call_observer == nullptr ? kBarCount : 0;
+}
+
+std::optional<uint8_t> PassthroughDevice::config_view(uint16_t offset, std::optional<uint8_t> device) const {
+  return impl_->config.view(offset, device);
 }
 
 void PassthroughDevice::inspect(InspectNode& node) const {

@@ -8,6 +8,7 @@
 
 #include "base/format.h"
 #include "backend/call_error.h"
+#include "backend/observer.h"
 
 namespace dartboard::backend {
 
@@ -275,6 +276,7 @@ void Interrupts::deliver_due(uint32_t start, uint32_t asked) {
     vector.pending = false;
     if (active_ == IrqKind::kIntx) vector.masked = true;
     ++vector.delivered;
+    if (observer_ != nullptr) observer_->on_interrupt(*active_, i);
     const auto sink = vector.sink;  // it may de-assign itself
     (*sink)(i);
   }

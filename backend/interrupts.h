@@ -52,6 +52,12 @@ class Interrupts {
   /// As disable_all(), without the dext: for a device that is gone or closing.
   void close();
 
+  /// Who hears of deliveries; null: nobody. After this returns the one before hears of none.
+  void set_observer(Observer* observer) {
+    const std::lock_guard lock(mutex_);
+    observer_ = observer;
+  }
+
   void inspect(InspectNode& node) const;
 
  private:
@@ -87,6 +93,7 @@ class Interrupts {
   bool msix_function_mask_ = false, intx_disable_ = false;
   std::optional<Bits> told_;  ///< the enable mask the dext has; none: not known
   uint64_t generation_ = 0;   ///< changes whenever a kind is enabled or disabled
+  Observer* observer_ = nullptr;
   uint64_t spurious_ = 0;     ///< reported with no kind active or beyond the count
 };
 

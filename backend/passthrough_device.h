@@ -69,6 +69,7 @@ struct ConfigByte {
 };
 
 class HostBudget;   // backend/dma/host_budget.h
+class Observer;     // backend/observer.h
 
 class PassthroughDevice {
  public:
@@ -108,6 +109,12 @@ class PassthroughDevice {
   void pump();
   bool gone() const;
   void inspect(InspectNode& node) const;
+
+  /// Who hears of every call from now on; null: nobody. Not while a call is under way.
+  void set_observer(std::shared_ptr<Observer> observer);
+  /// What a guest reads at `offset` of configuration space when the device holds `device` there; none when that is
+  /// needed and not known, or nothing is there. Asks no hardware.
+  std::optional<uint8_t> config_view(uint16_t offset, std::optional<uint8_t> device) const;
 
  private:
   PassthroughDevice();

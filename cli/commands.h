@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/exit_code.h"
+#include "cli/recording.h"
 
 namespace dartboard::cli {
 
@@ -21,6 +22,8 @@ struct ReplayOptions {
   std::string from, until;       ///< a number of a request, or a time with its unit; empty: all of it
   bool stop_on_divergence = false;
   std::string device_index, device_address;  ///< of a trace with several devices; empty: the one with most events
+  RecordOptions record;
+  std::string report;  ///< where the page goes; empty: none
   bool json = false;
   bool quiet = false;  ///< no progress bar
 };
@@ -48,6 +51,7 @@ struct InspectOptions {
   std::string path;    ///< "root/endpoint": only nodes on the way to a match and below it
   unsigned depth = 0;  ///< 0: all
   bool open = false;   ///< claim the device as a backend does, and show the backend too
+  RecordOptions record;
   bool json = false;
 };
 ExitCode run_inspect(const InspectOptions& options);
@@ -63,6 +67,7 @@ struct SweepCommandOptions {
   std::vector<std::string> kinds;   ///< empty: all
   std::string fault;                ///< one rule: run that alone
   uint64_t sites_per_kind = 0;      ///< 0: all
+  RecordOptions record;
   bool json = false;
   bool quiet = false;
 };
@@ -78,6 +83,7 @@ struct CompareOptions {
   uint64_t run_pages = 1;
   uint64_t seed = 1;
   std::string html;                      ///< file for one page; empty: none
+  RecordOptions record;
   bool json = false;
   bool markdown = false;
   bool quiet = false;
@@ -90,6 +96,7 @@ struct ConformanceOptions {
   std::string dext;                 ///< a world: the safe rules through the dext; empty: all rules on the bench
   std::vector<std::string> rules;   ///< ids or groups; empty: all
   std::string junit;                ///< file for JUnit XML; empty: none
+  RecordOptions record;
   bool list = false;
   bool json = false;
 };

@@ -42,6 +42,7 @@ ExitCode run_compare(const CompareOptions& options) {
   measured.window_bytes = options.window_bytes;
   measured.run_pages = options.run_pages;
   measured.seed = options.seed;
+  measured.record = options.record;
 
   // All input is read before anything runs.
   std::vector<std::string> strategies = options.strategies, names = options.workloads, platforms = options.profiles;
@@ -69,6 +70,12 @@ ExitCode run_compare(const CompareOptions& options) {
   }
 
   const uint64_t runs = profiles.size() * workloads.size() * strategies.size();
+  if (runs != 1 && !options.record.file.empty()) {
+    return report({ErrorName::kBadArgument, io_return::kBadArgument,
+                   fmt::format("--record records one run, and these are {}: name one workload, one strategy and one "
+                               "profile",
+                               runs)});
+  }
   std::optional<Progress> progress(std::in_place, "comparing", runs, options.quiet || options.json);
   std::vector<Comparison> all;
   uint64_t done = 0;
@@ -93,6 +100,7 @@ ExitCode run_compare(const CompareOptions& options) {
     }
   }
   progress.reset();
+  const auto& recorded = all.front().rows.front().recorded;
 
   if (!options.html.empty()) {
     if (const ExitCode code = write_file(options.html, to_html(all, measured)); code != ExitCode::kOk) return code;
@@ -103,8 +111,10 @@ ExitCode run_compare(const CompareOptions& options) {
     fmt::print("{}", to_markdown(all));
   } else {
     print_text(all, stdout);
+    if (recorded) fmt::print("{}\n", recorded->line());
   }
-  return lost ? ExitCode::kDivergence : ExitCode::kOk;
+  const ExitCode code = lost ? ExitCode::kDivergence : ExitCode::kOk;
+  return recorded ? recorded->exit_code(code) : code;
 }
 
 }  // namespace dartboard::cli

@@ -97,6 +97,7 @@ Json to_json(const Figures& f) {
   Json samples = Json::array();
   for (const MappedSample& s : f.samples) samples.push_back({s.step, s.bytes, s.mappings});
   Json row = {{"strategy", f.strategy}, {"outcome", outcome_text(f)}, {"served", f.served()}};
+  if (f.recorded) row["recorded"] = f.recorded->json();
   if (f.not_started) {
     row["not_started"] = {{"name", to_string(f.not_started->name)}, {"sentence", f.not_started->sentence}};
     return row;

@@ -104,6 +104,8 @@ Result<Figures> measure(const sim::Profile& given, const guest::Workload& worklo
 
   const std::unique_ptr<World> world = make_sim_world(profile);
   if (auto on = world->power_on(nullptr); !on) return tl::unexpected(on.error());
+  auto recording = Recording::make(options.record, *world);
+  if (!recording) return tl::unexpected(recording.error());
   auto device = open_device(*world);
   if (!device) return tl::unexpected(device.error());
   std::unique_ptr<dma::Mapper> mapper;
@@ -126,6 +128,7 @@ Result<Figures> measure(const sim::Profile& given, const guest::Workload& worklo
   if (auto started = (*strategy)->start(); !started) {
     out.not_started = started.error();
     out.counters = (*strategy)->counters();
+    out.recorded = finish(*recording);
     return out;
   }
   TestEndpointEngine engine(**device, *world);
@@ -151,6 +154,7 @@ Result<Figures> measure(const sim::Profile& given, const guest::Workload& worklo
   strategy->reset();
   mapper.reset();
   device->reset();
+  out.recorded = finish(*recording);
   out.host_cpu_ns = cpu_ns() - from_cpu_ns;
   return out;
 }

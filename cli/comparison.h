@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "cli/recording.h"
 #include "cli/strategies.h"
 #include "sim/guest/runner.h"
 #include "sim/guest/workload.h"
@@ -45,6 +46,7 @@ struct Figures {
   std::vector<MappedSample> samples;
   uint64_t host_cpu_ns = 0;  ///< of this program. Not reproducible, and in no comparison.
   std::string trace_hash;
+  std::optional<RecordingResult> recorded;
 
   /// Everything the driver asked for was done, and every byte arrived.
   bool served() const {
@@ -59,6 +61,7 @@ struct ComparisonOptions {
   uint64_t window_bytes = 256 * kKiB;
   uint64_t run_pages = 1;  ///< scattered memory has so many pages in a row
   uint64_t seed = 1;
+  RecordOptions record;  ///< of the run, if there is just one
 };
 
 /// One run from power-on. An error is a reason why nothing could be tried at all.

@@ -118,7 +118,8 @@ Result<Report> try_endpoint(const ConformanceOptions& options, std::span<const R
   return run_on_bench(name, **device, rules);
 }
 
-Result<Report> try_dext(const ConformanceOptions& options, std::span<const Rule* const> rules) {
+Result<Report> try_dext(const ConformanceOptions& options, std::span<const Rule* const> rules,
+                        std::optional<RecordingResult>* recorded) {
   auto choice = parse_world(options.dext, kDefaultProfile);
   if (!choice) return tl::unexpected(choice.error());
   choice->endpoint = options.endpoint;
@@ -128,11 +129,20 @@ Result<Report> try_dext(const ConformanceOptions& options, std::span<const Rule*
   if (auto powered = (*world)->power_on(nullptr); !powered) return tl::unexpected(powered.error());
   auto client = dext::open_vfio_user_pci((*world)->selector());
   if (!client) return tl::unexpected(client.error());
+  RecordOptions record = options.record;
+  record.at = RecordAt::kClient;  // there is no backend here
+  auto recording = Recording::make(record, **world);
+  if (!recording) return tl::unexpected(recording.error());
+  if (*recording) {
+    *client = (*recording)->client(std::move(*client));
+    (*recording)->opened(**client);
+  }
   if (auto claimed = (*client)->claim(); !claimed) return tl::unexpected(claimed.error());
   DextTarget target(**client);
   Report report = run_safe((*world)->name(), target, rules);
   if ((*client)->gone() && target.error()) return tl::unexpected(*target.error());
   client->reset();   // before its world
+  *recorded = finish(*recording);
   return report;
 }
 
@@ -140,9 +150,16 @@ Result<Report> try_dext(const ConformanceOptions& options, std::span<const Rule*
 
 ExitCode run_conformance(const ConformanceOptions& options) {
   if (options.list) return list_rules(options.json);
+  if (!options.record.file.empty() && (options.dext.empty() || (options.record.at_was_given &&
+                                                                options.record.at == RecordAt::kBackend))) {
+    return report({ErrorName::kBadArgument, io_return::kBadArgument,
+                   options.dext.empty() ? "--record records a device behind a dext: give --dext too"
+                                        : "the rules ask the client, not a backend: leave --record-at backend out"});
+  }
   const auto rules = conformance::select_rules(options.rules);
   if (!rules) return report(rules.error());
-  const auto result = options.dext.empty() ? try_endpoint(options, *rules) : try_dext(options, *rules);
+  std::optional<RecordingResult> recorded;
+  const auto result = options.dext.empty() ? try_endpoint(options, *rules) : try_dext(options, *rules, &recorded);
   if (!result) return report(result.error());
   if (!options.junit.empty()) {
     std::ofstream file(options.junit, std::ios::binary);
@@ -154,11 +171,15 @@ ExitCode run_conformance(const ConformanceOptions& options) {
     }
   }
   if (options.json) {
-    fmt::print("{}\n", to_json(*result).dump(2, ' ', false, Json::error_handler_t::replace));
+    Json out = to_json(*result);
+    if (recorded) out["recorded"] = recorded->json();
+    fmt::print("{}\n", out.dump(2, ' ', false, Json::error_handler_t::replace));
   } else {
     print(*result);
+    if (recorded) fmt::print("{}\n", recorded->line());
   }
-  return result->count(Status::kFail) == 0 ? ExitCode::kOk : ExitCode::kDivergence;
+  const ExitCode code = result->count(Status::kFail) == 0 ? ExitCode::kOk : ExitCode::kDivergence;
+  return recorded ? recorded->exit_code(code) : code;
 }
 
 }  // namespace dartboard::cli

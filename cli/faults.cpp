@@ -123,14 +123,25 @@ ExitCode run_sweep(const SweepCommandOptions& options) {
   if (!options.fault.empty()) {
     const auto rule = sim::parse_fault_rule(options.fault);
     if (!rule) return report(rule.error());
+    auto recording = Recording::make(options.record, (*scenario)->world());
+    if (!recording) return report(recording.error());
     const auto row = run_with_fault(**scenario, *rule);
     if (!row) return report(row.error());
+    const auto recorded = finish(*recording);
     if (options.json) {
-      fmt::print("{}\n", to_json(*row).dump(2, ' ', false, Json::error_handler_t::replace));
+      Json out = to_json(*row);
+      if (recorded) out["recorded"] = recorded->json();
+      fmt::print("{}\n", out.dump(2, ' ', false, Json::error_handler_t::replace));
     } else {
       print_row(*row, style);
+      if (recorded) fmt::print("  {}\n", recorded->line());
     }
-    return row->broken.empty() ? ExitCode::kOk : ExitCode::kDivergence;
+    const ExitCode code = row->broken.empty() ? ExitCode::kOk : ExitCode::kDivergence;
+    return recorded ? recorded->exit_code(code) : code;
+  }
+  if (!options.record.file.empty()) {
+    return report(Error{ErrorName::kBadArgument, io_return::kBadArgument,
+                        "--record records one run, and a sweep is many: give --fault too"});
   }
 
   Result<SweepReport> swept;

@@ -87,12 +87,19 @@ ExitCode run_inspect(const InspectOptions& options) {
   if (!world) return report(world.error());
   if (auto powered = (*world)->power_on(nullptr); !powered) return report(powered.error());
 
+  if (!options.open && !options.record.file.empty()) {
+    return report(Error{ErrorName::kBadArgument, io_return::kBadArgument,
+                        "--record records a device that is open: give --open too"});
+  }
+  auto recording = Recording::make(options.record, **world);
+  if (!recording) return report(recording.error());
   std::unique_ptr<backend::PassthroughDevice> device;
   if (options.open) {
     auto opened = open_device(**world);
     if (!opened) return report(opened.error());
     device = std::move(*opened);
   }
+  const auto recorded = finish(*recording);
   InspectNode tree = (*world)->inspect();
   if (device) device->inspect(tree.child("backend", "", "the device as a guest's backend holds it"));
 
@@ -107,11 +114,14 @@ ExitCode run_inspect(const InspectOptions& options) {
   }
   if (options.depth != 0) prune(tree, options.depth);
   if (options.json) {
-    fmt::print("{}\n", to_json(tree).dump(2, ' ', false, Json::error_handler_t::replace));
+    Json out = to_json(tree);
+    if (recorded) out["recorded"] = recorded->json();
+    fmt::print("{}\n", out.dump(2, ' ', false, Json::error_handler_t::replace));
   } else {
     print_text(tree, 0, Style(stdout));
+    if (recorded) fmt::print("{}\n", recorded->line());
   }
-  return ExitCode::kOk;
+  return recorded ? recorded->exit_code(ExitCode::kOk) : ExitCode::kOk;
 }
 
 }  // namespace dartboard::cli

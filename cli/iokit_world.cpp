@@ -30,6 +30,12 @@ class IokitWorld final : public World {
     return fail(ErrorName::kNotSupported, "a real Mac cannot be restarted between runs; use --dext sim[:PROFILE]");
   }
   void pass_time(uint64_t ns) override { std::this_thread::sleep_for(std::chrono::nanoseconds(ns)); }
+  traces::Clock clock() const override { return traces::Clock::kMonotonic; }
+  uint64_t now_ns() const override {
+    return static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+            .count());
+  }
   dext::Selector selector() const override { return device_; }
   backend::Budget budget() const override { return {}; }
 
@@ -52,6 +58,8 @@ class IokitWorld final : public World {
   InspectNode inspect() override {
     return {"mac", "", "the devices of a real Mac are shown by 'dartboard devices'", {}};
   }
+  std::string profile_name() const override { return {}; }
+  const traces::DeviceDescription* recorded_device() const override { return nullptr; }
 
  private:
   dext::Selector device_;

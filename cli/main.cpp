@@ -115,6 +115,9 @@ int parse_and_run(int argc, char** argv) {
   std::string wave;
   replay_command->add_option("--wave", wave, kWaveHelp);
   replay_command->add_option("--storage", replay.storage, kStorageHelp)->default_str("64M");
+  add_record_options(*replay_command, replay.record);
+  replay_command->add_option("--report", replay.report,
+                             "Write a page to FILE.html: divergences first, timeline, registers, waits (docs/report.md)");
   replay_command->add_flag("--json", replay.json, "Print one JSON object instead of text");
   replay_command->add_flag("-q,--quiet", replay.quiet, "No progress bar");
   replay_command->footer(
@@ -124,6 +127,7 @@ int parse_and_run(int argc, char** argv) {
       "happened\n"
       "on the way and shows the first ten divergences: request, layer (reply, endpoint, memory, device), expected, "
       "got.\n"
+      "A recording of a replay replays to the same trace hash.\n"
       "Fields of configuration space that the backend shows in its own way are counted as differences by policy.\n"
       "See docs/replay.md.\n\n" +
       std::string(kExitCodeHelp));
@@ -141,7 +145,8 @@ int parse_and_run(int argc, char** argv) {
   devices_command->add_option("--wave", wave, kWaveHelp);
   devices_command->add_option("--storage", devices.storage, kStorageHelp)->default_str("64M");
   devices_command->add_flag("--json", devices.json, "Print a JSON array instead of text");
-  devices_command->footer("What a client sees of each, by the addresses that --dext iokit: takes; then what --device takes.\n\n" +
+  devices_command->footer("What a client sees of each, by the addresses that --dext iokit: takes; then what --device takes. No device is opened,\n"
+                          "so there is nothing to record.\n\n" +
                           std::string(kExitCodeHelp));
 
   InspectOptions inspect;
@@ -156,8 +161,10 @@ int parse_and_run(int argc, char** argv) {
                               "Only what matches, such as 'dart' or 'pcic0/endpoint': parts of names, outermost first");
   inspect_command->add_option("--depth", inspect.depth, "Levels to print (0: all)")->capture_default_str();
   inspect_command->add_flag("--open", inspect.open, "Claim the device as a backend does, and show the backend too");
+  add_record_options(*inspect_command, inspect.record);
   inspect_command->add_flag("--json", inspect.json, "Print one JSON object instead of text");
   inspect_command->footer(
+      "--record takes --open: what opening the device takes is seen at the client seam.\n\n"
       "Examples:\n"
       "  dartboard inspect --profile m1-tb4 --path dart --depth 5\n"
       "      the registers of the DARTs, by name and field\n"
@@ -183,6 +190,7 @@ int parse_and_run(int argc, char** argv) {
       ->capture_default_str();
   sweep_command->add_option("--fault", sweep.fault,
                             "Run once, with this fault alone: KIND[@KEY][+SKIP][xTIMES][=AMOUNT][>NS][%ONE_IN]");
+  add_record_options(*sweep_command, sweep.record);
   sweep_command->add_flag("--json", sweep.json, "Print one JSON object instead of text");
   sweep_command->add_flag("-q,--quiet", sweep.quiet, "No progress bar");
   sweep_command->footer(
@@ -190,7 +198,7 @@ int parse_and_run(int argc, char** argv) {
       "selector, a vector). Then it runs once for each site, from power-on, with that fault there. A row tells how it\n"
       "looked from above, and which invariant broke: found by the ledgers, by an outcome that is worse than the fault\n"
       "allows, or by a fresh client that cannot use the device afterwards. Exit code 1 if one did. --json prints every\n"
-      "row; its 'fault' given to --fault runs it again, with the same trace_hash.\n\n" +
+      "row; its 'fault' given to --fault runs it again, with the same trace_hash. --record takes --fault: one run.\n\n" +
       std::string(kExitCodeHelp));
 
   ConformanceOptions conformance;
@@ -205,11 +213,12 @@ int parse_and_run(int argc, char** argv) {
                                   std::string("Only the rules that read, through the dext. ") + kDextHelp);
   conformance_command->add_option("--rule", conformance.rules, "Only these rules or groups");
   conformance_command->add_option("--junit", conformance.junit, "Write the results to FILE as JUnit XML");
+  add_record_options(*conformance_command, conformance.record);
   conformance_command->add_flag("--list", conformance.list, "List the rules and try none");
   conformance_command->add_flag("--json", conformance.json, "Print one JSON object instead of text");
   conformance_command->footer(
       "Every rule starts from power-on. A rule passes, fails with what was seen, or is skipped with the reason. Exit\n"
-      "code 1 if one failed. See docs/conformance.md.\n\n" +
+      "code 1 if one failed. --record takes --dext, and records at the client. See docs/conformance.md.\n\n" +
       std::string(kExitCodeHelp));
 
   FdtOptions fdt;
@@ -250,6 +259,7 @@ int parse_and_run(int argc, char** argv) {
       ->capture_default_str();
   compare_command->add_option("--seed", compare.seed, "Of the generators")->capture_default_str();
   compare_command->add_option("--html", compare.html, "Write one page with plots to FILE");
+  add_record_options(*compare_command, compare.record);
   compare_command->add_flag("--json", compare.json, "Print one JSON object instead of text");
   compare_command->add_flag("--markdown", compare.markdown, "Print tables for documentation instead of text");
   compare_command->add_flag("-q,--quiet", compare.quiet, "No progress bar");
@@ -257,7 +267,7 @@ int parse_and_run(int argc, char** argv) {
       "A simulated guest does the same DMA work under every strategy, through the whole stack: a driver's maps, the\n"
       "strategy, the dext, the mapper, the DART; the test endpoint moves the bytes, and every byte is checked. Times are\n"
       "computed from counts and the platform's figures; what nobody published is marked assumed. Advice follows from the\n"
-      "figures. Exit code 1 if a byte was lost. See docs/dma.md.\n\n" +
+      "figures. Exit code 1 if a byte was lost. --record takes one workload, one strategy and one profile. See docs/dma.md.\n\n" +
       std::string(kExitCodeHelp));
 
   std::function<ExitCode()> trace_command;

@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/progress.h"
+#include "cli/replay_report.h"
 #include "cli/replay_target.h"
 #include "cli/replay_trace.h"
 #include "cli/summary.h"
@@ -120,8 +121,9 @@ ExitCode finish(const ReplaySummary& summary, bool json) {
   } else {
     print_text(summary, stdout);
   }
-  if (summary.panic) return ExitCode::kHostPanic;
-  return summary.report.divergences == 0 ? ExitCode::kOk : ExitCode::kDivergence;
+  ExitCode code = summary.report.divergences == 0 ? ExitCode::kOk : ExitCode::kDivergence;
+  if (summary.panic) code = ExitCode::kHostPanic;
+  return summary.recorded ? summary.recorded->exit_code(code) : code;
 }
 
 /// Requests that a replay which ended early did not reach.
@@ -168,13 +170,17 @@ class Run {
     target_options.keep_memory_space = !options_.device.empty() && !recorded.memory_decode_gated_by_command;
     target_options.recorded = &recorded;
     target_options.rebase = rebase;
+    auto recording = Recording::make(options_.record, world_);
+    if (!recording) return tl::unexpected(recording.error());
     auto target = MachineReplayTarget::open(world_, target_options);
     if (!target) return tl::unexpected(target.error());
     {
       Progress progress("replaying", guest_.requests().value_or(0), options_.quiet || options_.json);
       replay_options_.progress = [&](uint64_t done) { progress.update(done); };
       const uint64_t from_ns = wall_clock_ns();
-      summary_.report = traces::replay(**guest_reader, device_reader.get(), **target, replay_options_);
+      summary_.report = traces::replay(**guest_reader, device_reader.get(), cli::recorded(world_, **target),
+                                       replay_options_);
+      summary_.recorded = cli::finish(*recording);
       summary_.wall_ns = wall_clock_ns() - from_ns;
     }
     summary_.counters = world_.counters();
@@ -283,6 +289,9 @@ ExitCode run_replay(const ReplayOptions& options) {
     return report(
         Error{stopped->name, stopped->io_return,
               fmt::format("{}: request {}: {}", summary.origin, summary.report.stopped_at, stopped->sentence)});
+  }
+  if (!options.report.empty()) {
+    if (auto written = write_replay_report(options.report, *guest, summary); !written) return report(written.error());
   }
   return finish(summary, options.json);
 }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cli/op_script.h"
+#include "cli/recording.h"
 #include "cli/replay_target.h"
 #include "cli/sim_world.h"
 #include "traces/session.h"
@@ -32,7 +33,7 @@ class SessionScenario final : public Scenario {
       result.stopped = target.error();
       return result;
     }
-    const traces::ReplayReport report = traces::replay(session_, **target);
+    const traces::ReplayReport report = traces::replay(session_, recorded(*world_, **target));
     result.steps = report.requests;
     result.differences = report.divergences;
     if (!report.first.empty()) {

@@ -83,6 +83,7 @@ class SimWorld final : public World {
     endpoint_.reset();
     test_endpoint_.reset();
     notes_.clear();
+    recorded_device_ = nullptr;
     answers_.open(nullptr);
     sim::Profile profile = profile_;
     model::PcieDevice* device = nullptr;
@@ -124,6 +125,8 @@ class SimWorld final : public World {
   }
   void pass_time(uint64_t ns) override { machine_.timeline().advance(ns); }
 
+  traces::Clock clock() const override { return traces::Clock::kSimulated; }
+  uint64_t now_ns() const override { return machine_.timeline().now().value; }
   dext::Selector selector() const override { return {}; }
 
   backend::Budget budget() const override {
@@ -247,6 +250,9 @@ class SimWorld final : public World {
   }
 
   InspectNode inspect() override { return machine_.inspect(); }
+
+  std::string profile_name() const override { return profile_.name; }
+  const traces::DeviceDescription* recorded_device() const override { return recorded_device_; }
 
  private:
   sim::Machine& machine_ = sim::Machine::instance();

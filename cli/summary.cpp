@@ -284,6 +284,7 @@ void print_text(const ReplaySummary& s, std::FILE* out) {
                                      with_commas(per_second(c.events, s.wall_ns)), duration_text(s.reading_ns)));
   if (!c.trace_hash.empty()) text.line("trace hash", c.trace_hash);
   for (const std::string& note : s.notes) text.line("note", style.note(note));
+  if (s.recorded) fmt::print(out, "  {}\n", s.recorded->line());
   if (s.panic) text.line("panic", style.bad(s.panic->sentence));
 }
 
@@ -327,6 +328,7 @@ std::string to_json(const ReplaySummary& s) {
   out["panic"] = s.panic ? Json(s.panic->sentence) : Json();
   out["stopped"] = s.report.stopped ? Json(s.report.stopped->sentence) : Json();
   add_details(&out, s);
+  if (s.recorded) out["recorded"] = s.recorded->json();
   // Text of the file may be anything: what is not UTF-8 is replaced, not thrown.
   return out.dump(2, ' ', false, Json::error_handler_t::replace);
 }

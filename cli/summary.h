@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "cli/output.h"
+#include "cli/recording.h"
 #include "cli/world.h"
 #include "traces/replay.h"
 #include "traces/replay_registers.h"
@@ -31,6 +32,7 @@ struct ReplaySummary {
   traces::ReplayReport report;
   WorldCounters counters;
   std::optional<Error> panic;
+  std::optional<RecordingResult> recorded;  ///< --record
   uint64_t reading_ns = 0;  ///< wall time of reading and inference
   uint64_t wall_ns = 0;     ///< wall time of the replay alone
 };
@@ -39,7 +41,8 @@ void print_text(const ReplaySummary& summary, std::FILE* out);
 /// One object: requests, divergences, first_divergences, user_client_calls, tlps, dart_walks, tlb_hits, faults,
 /// dart_events, mapped_bytes, mapped_bytes_peak, mappings, mappings_peak, simulated_ns, wall_ns, requests_per_s, events_per_s,
 /// trace_hash, session, device, world, notes, panic, stopped; and mode, gap, iova, ended_by, not_compared,
-/// differences_by_policy, interrupts, device_events, waits, rebase, registers (docs/replay.md).
+/// differences_by_policy, interrupts, device_events, waits, rebase, registers (docs/replay.md); recorded,
+/// if it was.
 std::string to_json(const ReplaySummary& summary);
 
 }  // namespace dartboard::cli

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "cli/iokit_world.h"
+#include "cli/recording.h"
 #include "cli/sim_world.h"
 
 namespace dartboard::cli {
@@ -42,8 +43,12 @@ Result<std::unique_ptr<World>> make_world(const WorldChoice& choice) {
 Result<std::unique_ptr<backend::PassthroughDevice>> open_device(World& world, dext::Client** client) {
   auto opened = dext::open_vfio_user_pci(world.selector());
   if (!opened) return tl::unexpected(opened.error());
+  Recording* const recording = world.recording();
+  if (recording != nullptr) *opened = recording->client(std::move(*opened));
   if (client != nullptr) *client = opened->get();
-  return backend::PassthroughDevice::open(std::move(*opened), world.budget());
+  auto device = backend::PassthroughDevice::open(std::move(*opened), world.budget());
+  if (device && recording != nullptr) recording->opened(**device);
+  return device;
 }
 
 }  // namespace dartboard::cli

@@ -22,6 +22,7 @@
 #include "traces/replay.h"
 #include "traces/replay_registers.h"
 #include "traces/session.h"
+#include "traces/trace_info.h"
 
 namespace dartboard::cli {
 
@@ -59,6 +60,8 @@ struct RecordedSide {
   traces::RegisterBook* registers = nullptr;          ///< answers for its registers; null: the recording, in order
 };
 
+class Recording;  // cli/recording.h
+
 class World {
  public:
   virtual ~World() = default;
@@ -72,6 +75,9 @@ class World {
   virtual Result<void> restart() = 0;
   /// Lets time pass for the device: simulated time, or the wall clock's.
   virtual void pass_time(uint64_t ns) = 0;
+  /// The clock that time passes by for the device, and what it shows.
+  virtual traces::Clock clock() const = 0;
+  virtual uint64_t now_ns() const = 0;
   virtual dext::Selector selector() const = 0;
   virtual backend::Budget budget() const = 0;
 
@@ -100,6 +106,16 @@ class World {
   virtual std::optional<Error> host_panic() const = 0;
   virtual WorldCounters counters() = 0;
   virtual InspectNode inspect() = 0;
+
+  virtual std::string profile_name() const = 0;  ///< as it was given; empty on real hardware
+  /// The device that answers from a session, as the session describes it; null: another kind of device.
+  virtual const traces::DeviceDescription* recorded_device() const = 0;
+  /// Who records the next device that is opened; null: nobody. Not owned.
+  void record(Recording* recording) { recording_ = recording; }
+  Recording* recording() const { return recording_; }
+
+ private:
+  Recording* recording_ = nullptr;
 };
 
 Result<std::unique_ptr<World>> make_world(const WorldChoice& choice);

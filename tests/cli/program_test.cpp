@@ -40,7 +40,7 @@ TEST(Program, EveryCommandHasHelp) {
 
 TEST(Program, TheManPageKnowsEveryCommandAndExitCode) {
   const std::string page = read_file(DARTBOARD_MAN_PAGE);
-  for (const char* part : {".TH DARTBOARD 1", "replay", "profiles", "devices", "inspect", "fdt", "compare", "\\-\\-device\\-session",
+  for (const char* part : {".TH DARTBOARD 1", "replay", "profiles", "devices", "inspect", "fdt", "compare", "\\-\\-device\\-session", "\\-\\-record\\-at",
                            "EXIT STATUS", "NO_COLOR"}) {
     EXPECT_THAT(page, HasSubstr(part));
   }

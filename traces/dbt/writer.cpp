@@ -53,6 +53,7 @@ Result<std::unique_ptr<DbtWriter>> DbtWriter::create(const std::string& path, co
   dbt::put(body, metadata.size(), 4);
   append_text(body, metadata);
   if (auto done = writer->put_block(dbt::kHeaderTag, body); !done) return tl::unexpected(done.error());
+  if (auto done = writer->hand_to_system(); !done) return tl::unexpected(done.error());
   return writer;
 }
 
@@ -119,6 +120,7 @@ Result<void> DbtWriter::flush() {
   dbt::put(body, frame_.size(), 4);
   if (auto done = put_block(dbt::kChunkTag, body); !done) return done;
   if (auto done = put(frame_); !done) return done;
+  if (auto done = hand_to_system(); !done) return done;
   chunks_.push_back(chunk);
   events_ += events;
   requests_ += requests;
@@ -140,12 +142,22 @@ Result<void> DbtWriter::put_block(uint32_t tag, const std::vector<std::byte>& bo
 
 Result<void> DbtWriter::put(const std::vector<std::byte>& bytes) {
   if (file_ == nullptr || std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size()) {
-    return fail(ErrorName::kFileUnreadable,
-                fmt::format("{}: cannot be written after {} bytes: {}; what was written is readable.", path_, offset_,
-                            std::strerror(errno)));
+    return tl::unexpected(refused());
   }
   offset_ += bytes.size();
   return {};
+}
+
+/// A chunk that is complete survives this process.
+Result<void> DbtWriter::hand_to_system() {
+  if (std::fflush(file_.get()) != 0) return tl::unexpected(refused());
+  return {};
+}
+
+Error DbtWriter::refused() const {
+  return {ErrorName::kFileUnreadable, io_return::kSuccess,
+          fmt::format("{}: cannot be written after {} bytes: {}; what was written is readable.", path_, offset_,
+                      std::strerror(errno))};
 }
 
 }  // namespace dartboard::traces

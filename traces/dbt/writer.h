@@ -45,6 +45,8 @@ class DbtWriter final : public EventWriter {
 
   DbtWriter(std::string path, std::FILE* file, const WriteOptions& options);
   Result<void> flush();
+  Result<void> hand_to_system();
+  Error refused() const;
   Result<void> put(const std::vector<std::byte>& bytes);
   Result<void> put_block(uint32_t tag, const std::vector<std::byte>& body, const std::vector<std::byte>& after = {});
 
