@@ -30,7 +30,7 @@ class ChunkBuilder {
 
  private:
   std::vector<uint64_t>& column(Column c) { return columns_[static_cast<unsigned>(c)]; }
-  void add_payload(const Payload& payload, uint64_t implied_length, PayloadPolicy policy, Column form, Column length,
+  void add_payload(const Payload& payload, PayloadPolicy policy, uint64_t implied_length, Column form, Column length,
                    Column fill);
 
   PayloadPolicy policy_;

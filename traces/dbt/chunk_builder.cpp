@@ -52,19 +52,20 @@ void ChunkBuilder::add(const Event& event, const Reply* reply) {
   last_time_ns_ = event.time_ns;
   last_address_ = event.address;
   requests_ += event.is_request() ? 1 : 0;
-  // The text of a mark is no payload of a device.
-  const PayloadPolicy policy = event.kind == EventKind::kMark ? PayloadPolicy::kFull : policy_;
-  add_payload(event.data, event.length, policy, Column::kDataForm, Column::kDataLength, Column::kDataFill);
+  // What a trace means by itself is no payload: which pages were handed out, what was probed for, marks.
+  const bool kept = event.kind == EventKind::kDmaMap || event.kind == EventKind::kProbe || event.kind == EventKind::kMark;
+  const PayloadPolicy policy = kept ? PayloadPolicy::kFull : policy_;
+  add_payload(event.data, policy, event.length, Column::kDataForm, Column::kDataLength, Column::kDataFill);
   if (reply == nullptr) return;
   column(Column::kStatus).push_back(reply->status);
   column(Column::kValue0).push_back(reply->value0);
   column(Column::kValue1).push_back(reply->value1);
   column(Column::kDuration).push_back(reply->duration_ns);
-  add_payload(reply->data, event.length, policy, Column::kReplyForm, Column::kReplyLength, Column::kReplyFill);
+  add_payload(reply->data, policy, event.length, Column::kReplyForm, Column::kReplyLength, Column::kReplyFill);
 }
 
-void ChunkBuilder::add_payload(const Payload& payload, uint64_t implied_length, PayloadPolicy policy, Column form_column,
-                               Column length, Column fill) {
+void ChunkBuilder::add_payload(const Payload& payload, PayloadPolicy policy, uint64_t implied_length,
+                               Column form_column, Column length, Column fill) {
   const bool implied = payload.length == implied_length;
   Form form = Form::kNone;
   if (payload.empty()) {
