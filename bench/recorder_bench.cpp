@@ -18,6 +18,7 @@ namespace dartboard::bench {
 namespace {
 
 /// The timed part is the replay and, if it is recorded, the end of the file; power-on and opening the device are not.
+/// Figures are CPU time of the thread that replays: columns and compression are on another one, for which the end waits.
 void replay(benchmark::State& state, bool record) {
   worlds().close();  // one machine a process: the test endpoint's run is over
   static const auto session = traces::load_session(DARTBOARD_SESSIONS_DIR "/amd-am-boot-copy.jsonl.zst");

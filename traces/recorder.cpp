@@ -39,6 +39,12 @@ uint64_t kept_bytes(const Payload& payload, PayloadPolicy policy) {
   return payload.is_fill() && payload.length != 0 ? 1 : payload.length;
 }
 
+/// What a trace means by itself is no payload (traces/dbt/chunk_builder.cpp keeps these too).
+PayloadPolicy policy_of(EventKind kind, PayloadPolicy policy) {
+  const bool whole = kind == EventKind::kDmaMap || kind == EventKind::kProbe || kind == EventKind::kMark;
+  return whole ? PayloadPolicy::kFull : policy;
+}
+
 uint64_t payload_bytes(const Event& event, const Reply* reply) {
   return event.data.length + (reply != nullptr ? reply->data.length : 0);
 }
@@ -115,13 +121,14 @@ Payload Recorder::kept(const Payload& payload, PayloadPolicy policy) {
 
 void Recorder::add(const Event& event, const Reply* reply) {
   Event& copy = batch_->events.emplace_back(event);
-  copy.data = kept(event.data, event.kind == EventKind::kMark ? PayloadPolicy::kFull : options_.payloads);
+  const PayloadPolicy policy = policy_of(event.kind, options_.payloads);
+  copy.data = kept(event.data, policy);
   if (reply == nullptr) {
     copy.reply = kNoReply;
     return;
   }
   copy.reply = static_cast<uint32_t>(batch_->replies.size());
-  batch_->replies.emplace_back(*reply).data = kept(reply->data, options_.payloads);
+  batch_->replies.emplace_back(*reply).data = kept(reply->data, policy);
 }
 
 void Recorder::append(const Event& event, const Reply* reply) {
@@ -130,8 +137,9 @@ void Recorder::append(const Event& event, const Reply* reply) {
     end_here(event, fmt::format("the recording ends here: it may hold {} events", options_.events_max));
     return drop(event, reply);
   }
-  uint64_t bytes = kept_bytes(event.data, options_.payloads);
-  if (reply != nullptr) bytes += kept_bytes(reply->data, options_.payloads);
+  const PayloadPolicy policy = policy_of(event.kind, options_.payloads);
+  uint64_t bytes = kept_bytes(event.data, policy);
+  if (reply != nullptr) bytes += kept_bytes(reply->data, policy);
   if (bytes > options_.bytes_max - payload_bytes_) {
     end_here(event, fmt::format("the recording ends here: it may hold {} bytes of payloads", options_.bytes_max));
     return drop(event, reply);

@@ -190,6 +190,24 @@ TEST(Recorder, PoliciesKeepValuesAndTreatPayloads) {
   }
 }
 
+TEST(Recorder, BusAddressesAreKeptUnderEveryPolicy) {
+  for (const PayloadPolicy policy : {PayloadPolicy::kHash, PayloadPolicy::kNone}) {
+    Recording recording("pages" + std::to_string(static_cast<int>(policy)) + ".dbt", {policy});
+    recording.recorder.open(some_info());
+    const uint64_t pages[] = {0x100000, 0x300000};
+    Event event;
+    event.kind = EventKind::kDmaMap;
+    event.length = 8192;
+    Reply reply{0, 16, 1, 0, Payload::of(std::as_bytes(std::span(pages)))};
+    recording.recorder.record(event, &reply);
+    recording.recorder.close(some_info());
+    const Read read = read_back(recording.path);
+    ASSERT_EQ(read.session.replies.size(), 1u);
+    ASSERT_TRUE(read.session.replies[0].data.is_whole());
+    EXPECT_EQ(read.session.replies[0].data.le64(8), 0x300000u);
+  }
+}
+
 TEST(Recorder, BytesThatAreAllAlikeBecomeAFill) {
   const std::vector<std::byte> alike(4096, std::byte{0x5a});
   std::vector<std::byte> nearly = alike;
