@@ -112,12 +112,15 @@ void Recording::opened(dext::Client& client) {
 
 traces::ReplayTarget& Recording::target(traces::ReplayTarget& target) {
   if (options_.at != RecordAt::kBackend || device_ == nullptr) return target;
+  // What the recorded device sends is recorded as it is sent. One that acts by itself shows its interrupts only where
+  // they arrive.
+  const bool recorded_device = world_.recorded_device() != nullptr;
   observer_->interrupts_only();
-  device_->set_observer(observer_);
+  device_->set_observer(recorded_device ? nullptr : observer_);
   device_ = nullptr;
   // A device that is not the recording's acts by itself: nothing is done in its name.
   target_ = std::make_unique<traces::RecordingTarget>(
-      target, *recorder_, world_.recorded_device() != nullptr ? traces::Source::kInferred : traces::Source::kGuest);
+      target, *recorder_, recorded_device ? traces::Source::kInferred : traces::Source::kGuest);
   return *target_;
 }
 

@@ -368,5 +368,80 @@ TEST(RecordingTarget, ADeviceThatActsByItselfHasNothingDoneInItsName) {
   EXPECT_EQ(read_back(path).session.events.size(), 2u);
 }
 
+/// Notes what it is told beside what a guest asks.
+class ToldTarget final : public ReplayTarget {
+ public:
+  void start(MismatchSink&) override {}
+  void resync(uint64_t) override {}
+  void finish() override {}
+  Result<uint64_t> probe(const ProbeQuery&) override { return 1; }
+  Result<uint64_t> map_bar(unsigned) override { return 0; }
+  Result<void> resize_bar(unsigned, uint64_t) override { return {}; }
+  Result<void> reset() override { return {}; }
+  Result<uint32_t> config_read(uint64_t, unsigned) override { return 0; }
+  Result<void> config_write(uint64_t, unsigned, uint32_t) override { return {}; }
+  Result<void> region_read(unsigned, uint64_t, std::span<std::byte>) override { return {}; }
+  Result<void> region_write(unsigned, uint64_t, std::span<const std::byte>) override { return {}; }
+  Result<void> map_sysmem(uint32_t, uint64_t, bool, const Payload&, std::span<uint64_t>) override { return {}; }
+  Result<void> unmap_sysmem(uint32_t) override { return {}; }
+  Result<void> sysmem_read(uint32_t, uint64_t, std::span<std::byte>) override { return {}; }
+  Result<void> sysmem_write(uint32_t, uint64_t, std::span<const std::byte>) override { return {}; }
+  Result<void> device_dma_write(Iova, std::span<const std::byte>) override { return {}; }
+  Result<void> device_memory_change(unsigned, uint64_t, std::span<const std::byte>) override { return {}; }
+  Result<void> irq_setup(IrqKind, uint32_t, uint32_t, bool) override { return told("irq_setup"); }
+  Result<void> device_config_change(uint64_t, unsigned, uint32_t) override { return told("config"); }
+  Result<void> device_interrupt(IrqKind, uint32_t) override { return told("interrupt"); }
+  Result<void> feed(const EventBatch&) override { return told("feed"); }
+  void expect_read(unsigned, uint64_t, const Payload&) override { (void)told("expect_read"); }
+  void stands_for(unsigned, uint64_t, std::span<const std::byte>) override { (void)told("stands_for"); }
+  ConfigVerdict judge_config(uint64_t, unsigned, uint32_t, uint32_t) override { return {.got = 7}; }
+  void pass_time(uint64_t ns) override { passed_ns += ns; }
+  InterruptReport interrupts() override { return {.recorded = 0, .sent = 3}; }
+
+  std::vector<std::string> calls;
+  uint64_t passed_ns = 0;
+
+ private:
+  Result<void> told(const char* what) {
+    calls.push_back(what);
+    return {};
+  }
+};
+
+TEST(RecordingTarget, PassesOnWhatTheTargetMustKnowAndRecordsWhatHappened) {
+  const std::string path = write_file("told.dbt", "");
+  ToldTarget target;
+  Recorder recorder(path, {}, [] { return uint64_t{0}; });
+  recorder.open(some_info());
+  RecordingTarget recording(target, recorder, Source::kInferred);
+  EXPECT_TRUE(recording.feed({}));
+  recording.expect_read(0, 0, {});
+  recording.stands_for(0, 0, {});
+  recording.pass_time(5);
+  EXPECT_EQ(recording.judge_config(0, 4, 0, 0).got, 7u);
+  EXPECT_EQ(recording.interrupts().sent, 3u);
+  EXPECT_TRUE(recording.irq_setup(IrqKind::kMsix, 1, 4, true));
+  EXPECT_TRUE(recording.device_config_change(0x44, 2, 0x8008));
+  EXPECT_TRUE(recording.device_interrupt(IrqKind::kMsi, 9));
+  recorder.close(some_info());
+  EXPECT_THAT(target.calls,
+              testing::ElementsAre("feed", "expect_read", "stands_for", "irq_setup", "config", "interrupt"));
+  EXPECT_EQ(target.passed_ns, 5u);
+
+  const Session recorded = read_back(path).session;
+  ASSERT_EQ(recorded.events.size(), 3u);
+  EXPECT_EQ(recorded.events[0].kind, EventKind::kIrqSetup);
+  EXPECT_EQ(recorded.events[0].target, static_cast<uint32_t>(IrqKind::kMsix));
+  EXPECT_EQ(recorded.events[0].address, 1u);
+  EXPECT_EQ(recorded.events[0].length, 4u);
+  EXPECT_EQ(recorded.events[0].value, 1u);
+  EXPECT_EQ(recorded.events[1].kind, EventKind::kDeviceConfig);
+  EXPECT_EQ(recorded.events[1].value, 0x8008u);
+  EXPECT_EQ(recorded.events[1].source, Source::kInferred);
+  EXPECT_EQ(recorded.events[2].kind, EventKind::kInterrupt);
+  EXPECT_EQ(recorded.events[2].target, static_cast<uint32_t>(IrqKind::kMsi));
+  EXPECT_EQ(recorded.events[2].value, 9u);
+}
+
 }  // namespace
 }  // namespace dartboard::traces
