@@ -61,6 +61,8 @@ int main(int argc, char** argv) {
        Figure::kTimeRatioAtMost, 4},
       {"AMD session replay, recorded / not recorded", "replay_recorded", "replay_unrecorded", Figure::kTimeRatioAtMost, 1.15},
       {"AMD session replay, parsing apart, requests", "replay_amd_session/manual_time", "", Figure::kItemsPerSecondAtLeast, 300'000},
+      {"trace, strict replay of a .dbt of register accesses, events", "replay_registers_dbt/manual_time", "",
+       Figure::kItemsPerSecondAtLeast, 500'000},
       {"trace, read .dbt, events", "trace_read_dbt/manual_time", "", Figure::kItemsPerSecondAtLeast, 10'000'000},
       {"trace, read .dbt / zstd -dc of the same file, speed", "trace_read_dbt/manual_time", "zstd_dc_dbt/manual_time",
        Figure::kItemRatioAtLeast, 0.5},

@@ -86,6 +86,29 @@ const std::string& long_dbt(uint64_t events, bool values_only) {
   return path;
 }
 
+const std::string& long_register_dbt(uint64_t events) {
+  static std::map<uint64_t, std::string> made;
+  std::string& path = made[events];
+  if (!path.empty()) return path;
+  path = directory().path / fmt::format("{}-registers.dbt", events);
+  traces::TraceInfo info;
+  info.source = "bench";
+  info.clock = traces::Clock::kMonotonic;
+  info.devices = {{"", amd_session().device}};
+  auto writer = traces::DbtWriter::create(path, info);
+  if (!writer) std::abort();
+  for (uint64_t written = 0; written < events;) {
+    repeat(1, [&](const traces::Event& e, const traces::Reply* reply) {
+      const bool is_mmio = e.kind == traces::EventKind::kMmioRead || e.kind == traces::EventKind::kMmioWrite;
+      if (!is_mmio || amd_session().device.bars[e.target].kind != traces::BarKind::kRegisters) return;
+      if (!(*writer)->append(e, reply)) std::abort();
+      ++written;
+    });
+  }
+  if (!(*writer)->finish(info)) std::abort();
+  return path;
+}
+
 const std::string& long_jsonl_without_payloads(uint64_t events) {
   static std::map<uint64_t, std::string> made;
   std::string& path = made[events];

@@ -11,7 +11,10 @@ namespace dartboard::bench {
 /// `values_only`.
 const std::string& long_dbt(uint64_t events, bool values_only = false);
 
-/// The same events as .jsonl.zst without payloads ("data", "ret"), zstd's default level. Equal in number to
+/// The register accesses of the AMD session again and again, at least `events` of them: each goes the whole way.
+const std::string& long_register_dbt(uint64_t events);
+
+/// The events of long_dbt() as .jsonl.zst without payloads ("data", "ret"), zstd's default level. Equal in number to
 /// long_dbt(events, true).
 const std::string& long_jsonl_without_payloads(uint64_t events);
 
