@@ -73,6 +73,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{"neither_read_nor_write", "x-1 [0] 1.000000: i915_reg_rw: poke reg=0x10, len=4, val=(0x0, 0x0)"},
         BadLine{"cut", "x-1 [0] 1.000000: amdgpu_device_rreg: 0x73bf, 0x0000"},
         BadLine{"a_word_beyond_32_bits", "x-1 [0] 1.000000: amdgpu_device_rreg: 0x73bf, 0x4000000000000000, 0x1"},
+        BadLine{"a_word_beyond_its_bar", "x-1 [0] 1.000000: amdgpu_device_rreg: 0x73bf, 0x20000000, 0x1"},
         BadLine{"a_device_of_20_bits", "x-1 [0] 1.000000: amdgpu_device_rreg: 0xf73bf, 0x1, 0x1"},
         BadLine{"repeats_without_end", "18446744073709551615 R 0000c108: 00000000"},
         BadLine{"more_repeats_than_any", "65537 R 0000c108: 00000000"}, BadLine{"no_repeats", "0 R 0000c108: 00000000"},

@@ -212,6 +212,9 @@ class RegisterLogReader final : public EventReader {
     if (line.starts_with('#')) return tally_.kind("#", "a comment of the tool that traced");
     if (line.starts_with("CPU:") && line.ends_with(" EVENTS]")) return take_loss(line);
     const Parsed parsed = lines_.overlong() ? Parsed::kUnknown : parse_line(line, &a);
+    // What no BAR can hold is no access, however well it reads.
+    const bool fits_bar = parsed == Parsed::kAccess && a.offset + a.width <= bar_bytes_max(a.bar);
+    if (parsed == Parsed::kAccess && !fits_bar) return tally_.unknown(lines_.number(), line);
     if (parsed != Parsed::kAccess) {
       if (const auto name = a.name.empty() && !lines_.overlong() ? other_event(line) : std::nullopt) {
         return tally_.named_kind(*name, "it is no access to a register");
