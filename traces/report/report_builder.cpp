@@ -1,15 +1,14 @@
-// traces/report/report_builder.cpp - events to figures and columns, in one pass.
+// traces/report/report_builder.cpp - events to figures and columns, in one pass. What is made of them at the end is in
+// report_finish.cpp.
 #include <algorithm>
-#include <map>
 #include <tuple>
-#include <unordered_map>
-
-#include <fmt/format.h>
+#include <utility>
 
 #include "traces/export/text.h"
 #include "traces/report/event_look.h"
 #include "traces/report/poll_finder.h"
 #include "traces/report/report.h"
+#include "traces/report/report_state.h"
 #include "traces/tools/access.h"
 
 namespace dartboard::traces {
@@ -24,74 +23,7 @@ uint64_t plus(uint64_t a, uint64_t b) {
   return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-struct PlaceHash {
-  size_t operator()(const std::pair<uint32_t, uint64_t>& place) const {
-    uint64_t x = place.second * 0x9e3779b97f4a7c15u ^ (uint64_t{place.first} << 32);
-    x ^= x >> 29;
-    return static_cast<size_t>(x * 0xbf58476d1ce4e5b9u);
-  }
-};
-
-/// Orders by `less` and keeps the first `count`.
-template <class T, class Less>
-void keep_first(std::vector<T>* items, size_t count, Less less) {
-  std::sort(items->begin(), items->end(), less);
-  if (items->size() > count) items->resize(count);
-}
-
 }  // namespace
-
-struct ReportBuilder::State {
-  using Place = std::pair<uint32_t, uint64_t>;  // track, address
-  struct Mapping {
-    uint64_t bytes = 0;
-  };
-  struct Last {
-    bool any = false;
-    uint64_t event = 0, end_ns = 0;
-    uint32_t track = 0;
-    EventKind kind = EventKind::kMark;
-    uint64_t address = 0;
-  };
-  struct PendingWait {
-    WaitKind kind = WaitKind::kGap;
-    uint64_t ns = 0, first_ns = 0;
-    Last before, after;
-  };
-
-  explicit State(ReportOptions o) : options(std::move(o)), polls([this](const PollFinder::Loop& l) { on_loop(l); }) {}
-
-  void add(const Event& event, const Reply* reply);
-  uint32_t track_of(const Event& event);
-  void slice(uint64_t x, uint32_t track, bool outward);
-  void on_register(const Event& event, uint32_t track, bool has_value, uint64_t value, uint64_t ns);
-  void on_mapping(const Event& event, const Reply* reply, uint64_t ns);
-  void on_loop(const PollFinder::Loop& loop);
-  void on_request(const Event& event, const Reply* reply, uint32_t track, uint64_t ns);
-  void wait(const PendingWait& wait);
-  std::string name_of(const TraceInfo& info, uint32_t track, uint64_t address) const;
-  std::string what(const TraceInfo& info, const Last& last) const;
-
-  ReportOptions options;
-  Figures f;
-  ReportTimeline t;
-  std::map<std::tuple<uint16_t, TrackKind, uint32_t>, uint32_t> tracks;
-  uint32_t overflow_track = UINT32_MAX;
-  std::map<ReportTimeline::EventClass, uint16_t> classes;
-  std::vector<uint64_t> last_address;  // by track
-  std::unordered_map<Place, RegisterFigures, PlaceHash> registers;
-  std::map<std::pair<uint16_t, uint32_t>, Mapping> mappings;  // by device and handle
-  uint64_t mapped_bytes = 0;
-  uint64_t point_step = 1, points_skipped = 0;
-  MappingPoint pending_point;
-  PollFinder polls;
-  std::map<std::vector<PollFigures::Place>, PollFigures> poll_groups;
-  std::vector<PendingWait> waits;
-  std::map<std::tuple<uint16_t, IrqKind, uint64_t>, VectorFigures> vectors;
-  Last last;
-  uint64_t first_ns = 0, now_ns = 0, last_raw_ns = 0;
-  bool any_time = false;
-};
 
 uint32_t ReportBuilder::State::track_of(const Event& event) {
   const TrackKind kind = track_kind(event.kind);
@@ -351,98 +283,12 @@ void ReportBuilder::State::on_loop(const PollFinder::Loop& loop) {
   }
 }
 
-std::string ReportBuilder::State::name_of(const TraceInfo& info, uint32_t track, uint64_t address) const {
-  const TrackFigures& t_ = f.tracks[track];
-  if (!options.name_of || t_.device >= info.devices.size()) return {};
-  if (t_.kind != TrackKind::kBar && t_.kind != TrackKind::kConfig) return {};
-  const uint32_t space = t_.kind == TrackKind::kConfig ? kConfigSpace : t_.index <= kRomSpace ? t_.index : kNoSpace;
-  return space == kNoSpace ? std::string() : options.name_of(info.devices[t_.device], space, address);
-}
-
-std::string ReportBuilder::State::what(const TraceInfo& info, const Last& last_) const {
-  const TrackKind kind = f.tracks[last_.track].kind;
-  if (kind != TrackKind::kBar && kind != TrackKind::kConfig) return std::string(to_string(last_.kind));
-  const std::string name = name_of(info, last_.track, last_.address);
-  return fmt::format("{} {} + {:#x}{}{}", to_string(last_.kind), f.tracks[last_.track].name, last_.address,
-                     name.empty() ? "" : " ", name);
-}
-
 ReportBuilder::ReportBuilder(ReportOptions options) : state_(std::make_unique<State>(std::move(options))) {}
 ReportBuilder::~ReportBuilder() = default;
 ReportBuilder::ReportBuilder(ReportBuilder&&) noexcept = default;
 
 void ReportBuilder::add(std::span<const Event> events, std::span<const Reply> replies) {
   for (const Event& event : events) state_->add(event, event.reply < replies.size() ? &replies[event.reply] : nullptr);
-}
-
-ReportData ReportBuilder::finish(const TraceInfo& info, const ReadReport& read) {
-  State& s = *state_;
-  Figures& f = s.f;
-  s.polls.other();
-  f.file = s.options.file.substr(s.options.file.find_last_of('/') + 1);
-  f.info = info;
-  f.read = read;
-  if (!s.any_time) f.info.clock = Clock::kNone;
-  f.duration_ns = s.now_ns;
-  f.detailed_events = s.t.class_of.size();
-  if (s.points_skipped != 0) f.mapping_points.push_back(s.pending_point);
-  f.mapped_bytes_at_end = s.mapped_bytes;
-  f.mappings_at_end = s.mappings.size();
-
-  for (TrackFigures& track : f.tracks) {
-    const char* const names[] = {"Config", "", "DMA map", "CPU memory", "Device DMA", "Interrupts", "Reset", "Other"};
-    track.name = names[static_cast<size_t>(track.kind)];
-    if (track.kind == TrackKind::kBar)
-      track.name = track.index < 6    ? fmt::format("BAR{}", track.index)
-                   : track.index == 6 ? "ROM"
-                                      : fmt::format("Region {}", track.index);
-    if (track.device == UINT16_MAX) {
-      track.name = "More devices";
-    } else if (info.devices.size() > 1) {
-      const std::string& address =
-          track.device < info.devices.size() ? info.devices[track.device].address : std::string();
-      track.name = (address.empty() ? fmt::format("#{}", track.device) : address) + " " + track.name;
-    }
-  }
-
-  f.registers_total = s.registers.size();
-  if (s.options.name_of) {
-    for (const auto& [place, figures] : s.registers) {
-      std::string name = s.name_of(info, place.first, place.second);
-      if (!name.empty()) s.t.names.push_back({place.first, place.second, std::move(name)});
-    }
-    keep_first(&s.t.names, kNamesKept, [](const ReportTimeline::Name& a, const ReportTimeline::Name& b) {
-      return std::tie(a.track, a.address) < std::tie(b.track, b.address);
-    });
-  }
-  for (auto& [place, figures] : s.registers) f.registers.push_back(figures);
-  keep_first(&f.registers, kRegistersShown, [](const RegisterFigures& a, const RegisterFigures& b) {
-    return std::make_tuple(b.reads + b.writes, a.track, a.address) <
-           std::make_tuple(a.reads + a.writes, b.track, b.address);
-  });
-  for (RegisterFigures& r : f.registers) r.name = s.name_of(info, r.track, r.address);
-
-  for (auto& [places, group] : s.poll_groups) f.polls.push_back(group);
-  keep_first(&f.polls, kPollsShown, [](const PollFigures& a, const PollFigures& b) {
-    return std::tie(b.reads, a.places) < std::tie(a.reads, b.places);
-  });
-  for (PollFigures& p : f.polls) {
-    for (PollFigures::Place& place : p.places) place.name = s.name_of(info, place.track, place.address);
-  }
-
-  keep_first(&s.waits, kWaitsShown, [](const State::PendingWait& a, const State::PendingWait& b) {
-    return std::tie(b.ns, a.first_ns) < std::tie(a.ns, b.first_ns);
-  });
-  for (const auto& w : s.waits) {
-    f.waits.push_back(
-        {w.kind, w.ns, w.first_ns, w.before.event, w.after.event, s.what(info, w.before), s.what(info, w.after)});
-  }
-  for (auto& [key, vector] : s.vectors) f.vectors.push_back(vector);
-
-  ReportData data;
-  data.timeline = std::move(s.t);
-  data.figures = std::move(f);
-  return data;
 }
 
 Result<ReportData> build_report(EventReader& reader, ReportOptions options) {
