@@ -9,6 +9,8 @@
 #include "cli/replay_target.h"
 #include "cli/replay_trace.h"
 #include "cli/summary.h"
+#include "cli/trace_common.h"
+#include "cli/trace_copy.h"
 #include "cli/world.h"
 
 namespace dartboard::cli {
@@ -178,8 +180,8 @@ class Run {
       Progress progress("replaying", guest_.requests().value_or(0), options_.quiet || options_.json);
       replay_options_.progress = [&](uint64_t done) { progress.update(done); };
       const uint64_t from_ns = wall_clock_ns();
-      summary_.report = traces::replay(**guest_reader, device_reader.get(), cli::recorded(world_, **target),
-                                       replay_options_);
+      summary_.report =
+          traces::replay(**guest_reader, device_reader.get(), cli::recorded(world_, **target), replay_options_);
       summary_.recorded = cli::finish(*recording);
       summary_.wall_ns = wall_clock_ns() - from_ns;
     }
@@ -241,6 +243,14 @@ ExitCode run_replay(const ReplayOptions& options) {
   if (!replay_options) return report(replay_options.error());
   const auto which = device_choice(options);
   if (!which) return report(which.error());
+  for (const std::string& in : {options.file, options.device_session}) {
+    for (const std::string& out : {options.report, options.record.file}) {
+      if (auto other = not_the_same_file(in, out); !other) return report(other.error());
+    }
+  }
+  if (!options.report.empty() && options.report == options.record.file) {
+    return report(bad("--report and --record name the same file: give each its own"));
+  }
   auto world = make_world(*choice);
   if (!world) return report(world.error());
 
@@ -293,7 +303,7 @@ ExitCode run_replay(const ReplayOptions& options) {
   if (!options.report.empty()) {
     if (auto written = write_replay_report(options.report, *guest, summary); !written) return report(written.error());
   }
-  return finish(summary, options.json);
+  return finish_output(finish(summary, options.json));
 }
 
 }  // namespace dartboard::cli

@@ -1,4 +1,6 @@
 // cli/trace_cut.cpp - `dartboard trace cut`: some events of a trace as a trace of their own.
+#include <optional>
+
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -6,6 +8,7 @@
 #include "cli/output.h"
 #include "cli/trace_common.h"
 #include "cli/trace_copy.h"
+#include "traces/tools/device_choice.h"
 
 namespace dartboard::cli {
 
@@ -39,13 +42,16 @@ ExitCode run(const Options& options) {
   auto reader = open_input(options.input);
   if (!reader) return report(reader.error());
   traces::FilteredReader filtered(reader->get(), traces::Filter(*spec), known, options.setup);
+  std::optional<traces::DeviceChoiceReader> of_devices;
+  if (!spec->devices.empty() && !options.filter.invert) of_devices.emplace(filtered, spec->devices);
+  traces::EventReader& source = of_devices ? static_cast<traces::EventReader&>(*of_devices) : filtered;
   traces::WriteOptions write;
   write.payloads = (*reader)->info().payloads;
   Result<Copied> copied;
   {
     EventProgress progress("cutting " + options.input.file, options.input.quiet);
     copied = copy_trace(
-        filtered, options.out, **format, write,
+        source, options.out, **format, write,
         [&](traces::TraceInfo* info) {
           info->notes.push_back(fmt::format("This is a part of a longer trace: {}{}.", describe(*spec),
                                             options.setup ? ", and the maps and set-up before" : ""));
@@ -53,6 +59,12 @@ ExitCode run(const Options& options) {
         [&](uint64_t) { progress.update(filtered.seen()); });
   }
   if (!copied) return report(copied.error());
+  for (const uint64_t device : spec->devices) {
+    if (device < filtered.info().devices.size()) continue;
+    return report({ErrorName::kNotFound, io_return::kSuccess,
+                   fmt::format("{}: has no device {}; its {} devices are numbered from 0", options.input.file, device,
+                               filtered.info().devices.size())});
+  }
   warn_about(options.input.file, filtered.report(), filtered.info());
   if (options.input.json) {
     print_json({{"out", options.out},
@@ -86,11 +98,13 @@ void add_trace_cut(CLI::App& trace, std::function<ExitCode()>* chosen) {
   add_names(*command, &options->names);
   add_filter(*command, &options->filter);
   command->footer(
-      "The new trace keeps what the old one says about itself, and notes what was cut. Requests are numbered anew;\n"
-      "times stay.\n"
+      "The new trace keeps what the old one says about itself, and notes what was cut. Requests are numbered anew, "
+      "and\n"
+      "so are the devices of --dev; times stay.\n"
       "Examples:\n"
       "  dartboard trace cut boot.dbt -o first.dbt --events 0+1000\n"
-      "  dartboard trace cut boot.dbt -o run.dbt --time 4s-6s --setup\n\n" +
+      "  dartboard trace cut boot.dbt -o run.dbt --time 4s-6s --setup\n"
+      "  dartboard trace cut qemu.log -o gpu.dbt --dev 1\n\n" +
       std::string(kExitCodeHelp));
   command->callback([options, chosen] { *chosen = [options] { return run(*options); }; });
 }

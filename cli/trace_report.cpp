@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/text.h"
+#include "cli/trace_copy.h"
 
 namespace dartboard::cli {
 
@@ -14,6 +15,7 @@ ExitCode run_trace_report(const TraceReportOptions& options) {
                         "a report goes to a page (--out PAGE.html), to standard output as JSON (--json), or both: give "
                         "at least one"});
   }
+  if (auto other = not_the_same_file(options.input.file, options.out); !other) return report(other.error());
   const auto names = load_names(options.names, options.input.file);
   if (!names) return report(names.error());
   auto reader = open_input(options.input);

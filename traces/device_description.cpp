@@ -12,6 +12,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "traces/json_text.h"
+
 #include "base/types.h"
 
 namespace dartboard::traces {
@@ -21,34 +23,13 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr uint64_t kFileBytesMax = kMiB;
-constexpr int kDepthMax = 4;  // the schema needs 3
+constexpr unsigned kDepthMax = 4;  // the schema needs 3
 constexpr size_t kNotesMax = 64;
 constexpr uint64_t kBarBytesMin = 16;          // PCIe 6.0 s7.5.1.2.1: the smallest memory BAR
 constexpr uint64_t kBar32BytesMax = 2 * kGiB;  // a 32-bit BAR implements at most bits 31:4
 constexpr uint64_t kBarBytesMax = 64 * kGiB;   // what the simulation gives a device
 constexpr uint64_t kMsixEntriesMax = 2048;     // s7.7.2.2: Table Size is 11 bits, plus one
 constexpr std::string_view kSchema = "dartboard-device-1";
-
-/// Finds where the text stops being JSON.
-struct ErrorFinder final : nlohmann::json_sax<Json> {
-  size_t position = 0;
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool start_object(size_t) override { return true; }
-  bool key(string_t&) override { return true; }
-  bool end_object() override { return true; }
-  bool start_array(size_t) override { return true; }
-  bool end_array() override { return true; }
-  bool parse_error(size_t at, const std::string&, const Json::exception&) override {
-    position = at;
-    return false;
-  }
-};
 
 /// Walks the document. Every read_* sets `problem` and returns false on the first thing that is wrong.
 class DescriptionReader {
@@ -372,25 +353,15 @@ std::string device_description_path(const std::string& session_path) {
 }
 
 Result<DeviceDescription> parse_device_description(std::string_view text, const std::string& origin) {
-  bool too_deep = false;
-  const Json root = Json::parse(
-      text.begin(), text.end(),
-      [&too_deep](int depth, Json::parse_event_t, Json&) {
-        if (depth > kDepthMax) too_deep = true;
-        return depth <= kDepthMax;
-      },
-      false);
-  if (root.is_discarded()) {
-    ErrorFinder finder;
-    Json::sax_parse(text.begin(), text.end(), &finder);
-    const auto lines = std::count(
-        text.begin(), text.begin() + static_cast<std::ptrdiff_t>(std::min(finder.position, text.size())), '\n');
-    return fail(ErrorName::kFileCorrupt,
-                fmt::format("{}: line {} is not JSON; expected a device description.", origin, lines + 1));
-  }
-  if (too_deep) {
+  const JsonCheck check = check_json(text, kDepthMax);
+  if (check.too_deep) {
     return fail(ErrorName::kFileCorrupt, fmt::format("{}: is nested deeper than a device description can be.", origin));
   }
+  if (!check.is_json) {
+    return fail(ErrorName::kFileCorrupt,
+                fmt::format("{}: line {} is not JSON; expected a device description.", origin, check.line));
+  }
+  const Json root = Json::parse(text.begin(), text.end(), nullptr, false);
   DeviceDescription description;
   DescriptionReader reader(root, &description);
   if (!reader.read()) return fail(ErrorName::kFileCorrupt, fmt::format("{}: {}.", origin, reader.problem()));

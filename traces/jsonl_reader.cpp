@@ -83,10 +83,14 @@ class Reader final : public EventReader {
         break;
       }
       const char* const hint = lines_.complete() ? "" : " (the file ends here without a newline: truncated?)";
-      return fail(
-          ErrorName::kFileCorrupt,
+      std::string sentence =
           fmt::format("{}: line {}{} {}{}.", origin_, lines_.number(),
-                      problem_.rfind("field", 0) == 0 || problem_.rfind("unknown", 0) == 0 ? "," : "", problem_, hint));
+                      problem_.rfind("field", 0) == 0 || problem_.rfind("unknown", 0) == 0 ? "," : "", problem_, hint);
+      if (lines_.complete() || requests_ == 0) return fail(ErrorName::kFileCorrupt, std::move(sentence));
+      // The recorder died, or the disk was full: what it had written before is whole.
+      ended_ = report_.truncated = info_.lossy = true;
+      report_.warnings.push_back(std::move(sentence));
+      break;
     }
     if (ended_ && requests_ == 0) {
       return fail(ErrorName::kFileCorrupt, report_.warnings.empty() ? fmt::format("{}: has no request in it.", origin_)

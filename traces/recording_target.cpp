@@ -41,12 +41,29 @@ Result<void> RecordingTarget::read(EventKind kind, uint32_t target, uint64_t off
 
 Result<void> RecordingTarget::written(EventKind kind, uint32_t target, uint64_t offset, std::span<const std::byte> data,
                                       uint64_t from_ns, Result<void>&& result) {
+  if (in_fill_ && result && !data.empty()) {
+    // One request, however many pieces it is written in; and nobody needs to look whether its bytes are alike.
+    if (fill_.length == 0) {
+      fill_ = request(kind, target, offset);
+      fill_.time_ns = from_ns;
+    }
+    fill_.length += data.size();
+    fill_.data = Payload::filled(data.front(), fill_.length);
+    return std::move(result);
+  }
+  record_fill();
   Event event = request(kind, target, offset, data.size());
   event.data = compact(data);
   if (!result) return answered(event, from_ns, std::move(result));
   event.time_ns = from_ns;  // posted: nothing comes back
   recorder_.record(event, nullptr);
   return std::move(result);
+}
+
+void RecordingTarget::record_fill() {
+  if (fill_.length == 0) return;
+  recorder_.record(fill_, nullptr);
+  fill_ = Event();
 }
 
 Result<uint64_t> RecordingTarget::probe(const ProbeQuery& query) {

@@ -1,8 +1,7 @@
 // traces/recording_target.h - records a replay: what it asks of its target and what that answers, so that the recording
 // replays as the replay did.
 //
-// Marks and pings reach no target and are not in the recording; a fill longer than 64 KiB is asked, and so recorded, in
-// pieces.
+// Marks and pings reach no target and are not in the recording.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +52,15 @@ class RecordingTarget final : public ReplayTarget {
   ConfigVerdict judge_config(uint64_t offset, unsigned width, uint32_t recorded, uint32_t got) override {
     return target_.judge_config(offset, width, recorded, got);
   }
+  void fill_begins() override {
+    target_.fill_begins();
+    in_fill_ = true;
+  }
+  void fill_ends() override {
+    target_.fill_ends();
+    record_fill();
+    in_fill_ = false;
+  }
   void pass_time(uint64_t ns) override { target_.pass_time(ns); }
   InterruptReport interrupts() override { return target_.interrupts(); }
 
@@ -70,11 +78,14 @@ class RecordingTarget final : public ReplayTarget {
   Result<void> written(EventKind kind, uint32_t target, uint64_t offset, std::span<const std::byte> data,
                        uint64_t from_ns, Result<void>&& result);
   void forget(uint32_t handle);
+  void record_fill();
 
   ReplayTarget& target_;
   Recorder& recorder_;
   const Source device_source_;
   std::map<uint64_t, Run> runs_;  // by first bus address
+  bool in_fill_ = false;
+  Event fill_;  // as much of it as was written, while one is under way; length 0: nothing yet
 };
 
 }  // namespace dartboard::traces

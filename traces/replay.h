@@ -133,6 +133,9 @@ class ReplayTarget {
   virtual void expect_read(unsigned /*bar*/, uint64_t /*offset*/, const Payload& /*recorded*/) {}
   /// The next region_write() stands for `recorded` bytes, rewritten. Empty: what follows stands for itself.
   virtual void stands_for(unsigned /*bar*/, uint64_t /*offset*/, std::span<const std::byte> /*recorded*/) {}
+  /// From here to the end of the fill, writes are pieces of one request whose bytes are all alike.
+  virtual void fill_begins() {}
+  virtual void fill_ends() {}
   /// A configuration read returned `got` instead of `recorded`.
   virtual ConfigVerdict judge_config(uint64_t /*offset*/, unsigned /*width*/, uint32_t recorded, uint32_t got) {
     return {got, recorded ^ got, {}};

@@ -14,6 +14,13 @@ namespace dartboard::traces {
 
 namespace {
 
+/// A list of pages is made of every mapping, and lengths come from a file: 40 bytes for each page.
+constexpr uint64_t kMapBytesMax = 32 * kGiB;
+
+}  // namespace
+
+namespace {
+
 constexpr uint64_t kSysmemPageBytes = 4096;
 
 uint64_t page_of(const Reply& reply, uint64_t page) {
@@ -24,6 +31,12 @@ uint64_t page_of(const Reply& reply, uint64_t page) {
 }  // namespace
 
 void ReplayDriver::map_sysmem(const Event& e, const Reply* reply) {
+  if (e.length > kMapBytesMax) {
+    return stop(Error{ErrorName::kOutOfRange, io_return::kNoResources,
+                      fmt::format("the recording maps {} bytes for DMA at once; a replay takes at most {} (no mapper "
+                                  "of a Mac gives that much)",
+                                  e.length, kMapBytesMax)});
+  }
   const uint64_t count = round_up(e.length, kSysmemPageBytes) / kSysmemPageBytes;
   pages_.assign(count, 0);
   // Pages go where the device's recording has them: that is where its DMA goes.
@@ -92,11 +105,13 @@ Result<void> ReplayDriver::read_at(const Event& e, uint64_t offset, std::span<st
 void ReplayDriver::write_fill(const Event& e) {
   if (options_.rebase) rebaser_.overwritten(e, e.length);
   prepare_fill(e.data);
+  target_.fill_begins();
   for (uint64_t done = 0; done < e.length;) {
     const uint64_t count = piece(e.address, done, e.length);
-    if (!ended(write_at(e, e.address + done, {chunk_.get(), count}))) return;
+    if (!ended(write_at(e, e.address + done, {chunk_.get(), count}))) break;
     done += count;
   }
+  target_.fill_ends();
 }
 
 void ReplayDriver::write_rebased(const Event& e) {

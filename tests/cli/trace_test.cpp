@@ -230,5 +230,52 @@ TEST(Trace, ATruncatedTraceIsReadAsFarAsItGoesAndWarned) {
   EXPECT_THAT(info.err, HasSubstr("short.dbt"));
 }
 
+TEST(Trace, ADeviceIsCutOutOfSeveralAndIsTheOnlyOneThen) {
+  const std::string log = DARTBOARD_SESSIONS "/qemu-ati.log", out = new_path("ati.dbt");
+  const ProgramRun cut = run({"trace", "cut", log, "-o", out, "--dev", "1"});
+  ASSERT_EQ(cut.exit_code, 0) << cut.err;
+  const Json json = json_of({"trace", "info", out, "--json"});
+  ASSERT_EQ(json["info"]["devices"].size(), 1u);
+  EXPECT_EQ(json["info"]["devices"][0]["description"]["identity"]["device_id"], "0x5046");
+  EXPECT_EQ(json["events"], 4579);
+  EXPECT_EQ(run({"replay", out, "-q"}).exit_code, 0);
+  const ProgramRun none = run({"trace", "cut", log, "-o", new_path("none.dbt"), "--dev", "9"});
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_THAT(none.err, HasSubstr("has no device 9; its 5 devices are numbered from 0"));
+}
+
+TEST(Trace, NothingIsWrittenOverTheTraceThatIsRead) {
+  const std::string path = new_path("own.dbt");
+  ASSERT_EQ(run({"trace", "convert", shipped_session(), path}).exit_code, 0);
+  const std::string before = read_file(path);
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"trace", "report", path, "--out", path},
+        {"replay", path, "-q", "--report", path},
+        {"replay", path, "-q", "--record", path},
+        {"trace", "convert", path, path}}) {
+    const ProgramRun refused = run(arguments);
+    EXPECT_EQ(refused.exit_code, 2) << arguments[1];
+    EXPECT_THAT(refused.err, HasSubstr("is the trace that is read; write to another file"));
+    EXPECT_EQ(read_file(path), before);
+  }
+}
+
+TEST(Trace, AMappingThatNoMapperGivesIsRefusedBeforeAPageListIsMade) {
+  const std::string log = write_file("huge.log",
+                                     "vfio_region_read  (0000:01:00.0:region0+0x0, 4) = 0x1\n"
+                                     "vfio_listener_region_add_ram region_add [ram] 0x0 - 0x7fffffffffff [0x7f00]\n");
+  const ProgramRun refused = run({"replay", log, "-q"});
+  EXPECT_EQ(refused.exit_code, 2) << refused.out;
+  EXPECT_THAT(refused.err, HasSubstr("maps 140737488355328 bytes for DMA at once"));
+}
+
+TEST(Trace, ARecordingThatEndsInALineIsReadUpToIt) {
+  const std::string lines = shipped_lines();
+  const ProgramRun info = run({"trace", "info", write_session("half", lines.substr(0, 2'000'000))});
+  EXPECT_EQ(info.exit_code, 0) << info.err;
+  EXPECT_THAT(info.out, HasSubstr("13,986 events"));
+  EXPECT_THAT(info.out + info.err, HasSubstr("truncated?"));
+}
+
 }  // namespace
 }  // namespace dartboard::cli

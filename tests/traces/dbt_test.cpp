@@ -351,5 +351,14 @@ INSTANTIATE_TEST_SUITE_P(
                     BadMetadata{"Description", R"({"devices": [{"description": {}}]})", "field 'schema'"}),
     [](const auto& info) { return std::string(info.param.what); });
 
+TEST(DbtMetadataText, LongListsTakeTimeInProportion) {
+  std::string text = R"({"newer": [)";
+  for (int i = 0; i < 200'000; ++i) text += "{},";
+  text += R"({}], "devices": [{"description": )" + format_device_description(small_device()) + "}]}";
+  const auto info = dbt::parse_metadata(text, "x.dbt");  // quadratic, it would outlast the test's time limit
+  ASSERT_TRUE(info) << info.error().sentence;
+  EXPECT_EQ(info->devices.size(), 1u);
+}
+
 }  // namespace
 }  // namespace dartboard::traces

@@ -368,6 +368,23 @@ TEST(RecordingTarget, ADeviceThatActsByItselfHasNothingDoneInItsName) {
   EXPECT_EQ(read_back(path).session.events.size(), 2u);
 }
 
+TEST(RecordingTarget, AFillIsOneRequestHoweverItIsWritten) {
+  const Session session = session_of(
+      R"({"t":1,"cmd":"MMIO_WRITE","bar":0,"a0":16,"a1":65520,"data":{"fill":7,"len":65520}}
+{"t":3,"cmd":"MMIO_WRITE","bar":5,"a0":0,"a1":4,"data":"07070707"}
+)");
+  const std::string path = write_file("fill.dbt", "");
+  EXPECT_EQ(replay_recorded(session, path).divergences, 0u);
+  const Session recorded = read_back(path).session;
+  ASSERT_EQ(recorded.events.size(), 2u);
+  EXPECT_EQ(recorded.events[0].kind, EventKind::kMmioWrite);
+  EXPECT_EQ(recorded.events[0].address, 16u);
+  EXPECT_EQ(recorded.events[0].length, 65520u);
+  EXPECT_TRUE(recorded.events[0].data.is_fill());
+  EXPECT_EQ(recorded.events[0].data.at(65519), std::byte{7});
+  EXPECT_FALSE(recorded.events[1].data.is_fill());
+}
+
 /// Notes what it is told beside what a guest asks.
 class ToldTarget final : public ReplayTarget {
  public:

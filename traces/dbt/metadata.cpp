@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "traces/json_text.h"
+
 namespace dartboard::traces::dbt {
 
 namespace {
@@ -16,7 +18,7 @@ using Json = nlohmann::ordered_json;
 constexpr std::array kClocks = {Clock::kNone, Clock::kMonotonic, Clock::kRealtime, Clock::kSimulated};
 constexpr std::array kPolicies = {PayloadPolicy::kFull, PayloadPolicy::kHash, PayloadPolicy::kNone};
 constexpr size_t kDevicesMax = 65536;  // Event::device has 16 bits
-constexpr int kDepthMax = 8;           // the schema needs 6
+constexpr unsigned kDepthMax = 8;           // the schema needs 6
 
 class MetadataReader {
  public:
@@ -129,17 +131,12 @@ std::string format_metadata(const TraceInfo& info) {
 }
 
 Result<TraceInfo> parse_metadata(std::string_view text, const std::string& origin) {
-  bool too_deep = false;
-  const Json root = Json::parse(
-      text.begin(), text.end(),
-      [&too_deep](int depth, Json::parse_event_t, Json&) {
-        if (depth > kDepthMax) too_deep = true;
-        return depth <= kDepthMax;
-      },
-      false);
-  if (root.is_discarded() || too_deep) {
-    return fail(ErrorName::kFileCorrupt, fmt::format("{}: what the trace says about itself is not JSON.", origin));
+  const JsonCheck check = check_json(text, kDepthMax);
+  if (!check.is_json) {
+    return fail(ErrorName::kFileCorrupt, fmt::format("{}: what the trace says about itself is not JSON{}.", origin,
+                                                     check.too_deep ? " of such a depth" : ""));
   }
+  const Json root = Json::parse(text.begin(), text.end(), nullptr, false);
   return MetadataReader(root, origin).read();
 }
 

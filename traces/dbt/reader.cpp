@@ -116,9 +116,9 @@ Result<void> DbtReader::read_header() {
   minor_ = static_cast<uint16_t>(dbt::get(content + 2, 2));
   if (major != dbt::kMajor) {
     return fail(ErrorName::kNotSupported,
-                fmt::format("{}: is a .dbt of version {}.{}; this dartboard reads version {}. Use a {} dartboard, or "
+                fmt::format("{}: is a .dbt of version {}.{}; this dartboard reads version {}. Use {} dartboard, or "
                             "have it convert the trace.",
-                            source_->name(), major, minor_, dbt::kMajor, major > dbt::kMajor ? "newer" : "older"));
+                            source_->name(), major, minor_, dbt::kMajor, major > dbt::kMajor ? "a newer" : "an older"));
   }
   const uint64_t bytes = dbt::get(content + 4, 4);
   if (bytes > block->content.size() - 8) {

@@ -128,6 +128,9 @@ Result<void> write_report(const std::string& path, const ReportData& data) {
   const std::string target =
       std::filesystem::is_symlink(path, ignored) ? std::filesystem::canonical(path, ignored).string() : path;
   const std::string& final_path = target.empty() ? path : target;
+  if (std::filesystem::exists(final_path, ignored) && !std::filesystem::is_regular_file(final_path, ignored)) {
+    return fail(ErrorName::kBadArgument, fmt::format("{}: is no file that a report could replace; name another", path));
+  }
   const std::string temporary = final_path + ".part";
   std::FILE* const file = std::fopen(temporary.c_str(), "wb");
   int error = file == nullptr ? errno : 0;

@@ -12,6 +12,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "traces/json_text.h"
+
 #include "base/types.h"
 #include "traces/tools/access.h"
 #include "traces/tools/names.h"
@@ -24,7 +26,7 @@ using Json = nlohmann::json;
 
 constexpr std::string_view kSchema = "dartboard-names-1";
 constexpr uint64_t kFileBytesMax = 16 * kMiB;
-constexpr int kDepthMax = 8;                        // the schema needs 7
+constexpr unsigned kDepthMax = 8;                        // the schema needs 7
 constexpr uint64_t kOffsetMax = uint64_t{1} << 48;  // so that no array wraps around
 constexpr size_t kNameBytesMax = 128;
 
@@ -283,48 +285,18 @@ class NamesReader {
   std::string problem_;
 };
 
-/// Finds where the text stops being JSON.
-struct ErrorFinder final : nlohmann::json_sax<Json> {
-  size_t position = 0;
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool start_object(size_t) override { return true; }
-  bool key(string_t&) override { return true; }
-  bool end_object() override { return true; }
-  bool start_array(size_t) override { return true; }
-  bool end_array() override { return true; }
-  bool parse_error(size_t at, const std::string&, const Json::exception&) override {
-    position = at;
-    return false;
-  }
-};
-
 }  // namespace
 
 Result<RegisterNames> parse_register_names(std::string_view text, const std::string& origin) {
-  bool too_deep = false;
-  const Json root = Json::parse(
-      text.begin(), text.end(),
-      [&too_deep](int depth, Json::parse_event_t, Json&) {
-        if (depth > kDepthMax) too_deep = true;
-        return depth <= kDepthMax;
-      },
-      false);
-  if (root.is_discarded()) {
-    ErrorFinder finder;
-    Json::sax_parse(text.begin(), text.end(), &finder);
-    const auto end = text.begin() + static_cast<std::ptrdiff_t>(std::min(finder.position, text.size()));
-    return fail(ErrorName::kFileCorrupt, fmt::format("{}: line {} is not JSON; expected names of registers", origin,
-                                                     std::count(text.begin(), end, '\n') + 1));
-  }
-  if (too_deep) {
+  const JsonCheck check = check_json(text, kDepthMax);
+  if (check.too_deep) {
     return fail(ErrorName::kFileCorrupt, fmt::format("{}: is nested deeper than names of registers can be", origin));
   }
+  if (!check.is_json) {
+    return fail(ErrorName::kFileCorrupt,
+                fmt::format("{}: line {} is not JSON; expected names of registers", origin, check.line));
+  }
+  const Json root = Json::parse(text.begin(), text.end(), nullptr, false);
   RegisterNames names;
   NamesReader reader(&names);
   std::string problem;
