@@ -32,7 +32,7 @@ Payload Script::bytes_of(uint64_t value, uint64_t length) {
 
 Payload Script::text(std::string_view text) {
   std::byte* const bytes = batch.arena.allocate(text.size());
-  std::memcpy(bytes, text.data(), text.size());
+  if (!text.empty()) std::memcpy(bytes, text.data(), text.size());
   return Payload::of({bytes, text.size()});
 }
 

@@ -229,9 +229,14 @@ EndpointDeclaration with_recorded_config() {
   return d;
 }
 
+/// The BAR that MSI-X is in must be there.
+constexpr std::array<ReplayBarKind, 6> kMsixKinds = {ReplayBarKind::kAbsent, ReplayBarKind::kAbsent,
+                                                     ReplayBarKind::kAbsent, ReplayBarKind::kAbsent,
+                                                     ReplayBarKind::kRegisters, ReplayBarKind::kAbsent};
+
 class RecordedConfiguration : public testing::Test {
  protected:
-  RecordedConfiguration() : device(with_recorded_config(), {}, true), bus(device) {
+  RecordedConfiguration() : device(with_recorded_config(), kMsixKinds, true), bus(device) {
     device.attach(&upstream);
     device.reset(ResetKind::kPowerOn);
   }
