@@ -31,10 +31,11 @@ class IokitWorld final : public World {
   }
   void pass_time(uint64_t ns) override { std::this_thread::sleep_for(std::chrono::nanoseconds(ns)); }
   traces::Clock clock() const override { return traces::Clock::kMonotonic; }
-  uint64_t now_ns() const override {
-    return static_cast<uint64_t>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-            .count());
+  std::function<uint64_t()> clock_reader() const override {
+    return [] {
+      const auto since_boot = std::chrono::steady_clock::now().time_since_epoch();
+      return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since_boot).count());
+    };
   }
   dext::Selector selector() const override { return device_; }
   backend::Budget budget() const override { return {}; }

@@ -51,7 +51,9 @@ std::string without_path(std::string_view name) {
 Recording::Recording(const RecordOptions& options, World& world)
     : options_(options),
       world_(world),
-      recorder_(std::make_shared<traces::Recorder>(options.file, options.what, [&world] { return world.now_ns(); })),
+      recorder_(std::make_shared<traces::Recorder>(
+          options.file, options.what, world.clock_reader(),
+          world.clock() == traces::Clock::kSimulated ? traces::Recorders::kOneThread : traces::Recorders::kThreads)),
       seen_(std::make_shared<SeenDevice>()) {}
 
 Result<std::unique_ptr<Recording>> Recording::make(const RecordOptions& options, World& world) {

@@ -1,6 +1,9 @@
 // cli/recording_client.cpp - see recording_client.h.
 #include "cli/recording_client.h"
 
+#include <algorithm>
+#include <array>
+#include <span>
 #include <utility>
 
 #include "base/types.h"
@@ -174,17 +177,38 @@ Result<void> RecordingClient::config_write(uint64_t offset, unsigned width, uint
   return written;
 }
 
+namespace {
+
+/// The lowest bytes of `value`, as they lie on the bus.
+class BusWord {
+ public:
+  BusWord(uint64_t value, unsigned width) : width_(std::min<size_t>(width, bytes_.size())) {
+    for (size_t i = 0; i < width_; ++i) bytes_[i] = static_cast<std::byte>(value >> (8 * i));
+  }
+  std::span<const std::byte> bytes() const { return std::span(bytes_).first(width_); }
+
+ private:
+  std::array<std::byte, 8> bytes_{};
+  size_t width_;
+};
+
+bool is_access(io_return::Code code, unsigned width) {
+  return code == io_return::kSuccess && width != 0 && width <= traces::kValueBytesMax;
+}
+
+}  // namespace
+
 io_return::Code RecordingClient::mmio_read(uint8_t memory_index, uint64_t offset, unsigned width, uint64_t* value) {
   if (recorder_ == nullptr) return client_->mmio_read(memory_index, offset, width, value);
   const uint64_t from_ns = recorder_->now_ns();
   const io_return::Code code = client_->mmio_read(memory_index, offset, width, value);
+  if (is_access(code, width)) {
+    recorder_->record_access(EventKind::kMmioRead, bar_of(memory_index), offset, BusWord(*value, width).bytes(),
+                             from_ns);
+    return code;
+  }
   Event event = request(EventKind::kMmioRead, bar_of(memory_index), offset, width);
   Reply reply{code, 0, 0, 0, {}};
-  std::byte bytes[8];
-  if (code == io_return::kSuccess && width <= sizeof bytes) {
-    for (unsigned i = 0; i < width; ++i) bytes[i] = static_cast<std::byte>(*value >> (8 * i));
-    reply.data = traces::Payload::of(std::span(bytes).first(width));
-  }
   recorder_->record_request(event, from_ns, reply);
   return code;
 }
@@ -193,17 +217,15 @@ io_return::Code RecordingClient::mmio_write(uint8_t memory_index, uint64_t offse
   if (recorder_ == nullptr) return client_->mmio_write(memory_index, offset, width, value);
   const uint64_t from_ns = recorder_->now_ns();
   const io_return::Code code = client_->mmio_write(memory_index, offset, width, value);
-  Event event = request(EventKind::kMmioWrite, bar_of(memory_index), offset, width);
-  std::byte bytes[8];
-  for (unsigned i = 0; i < width && i < sizeof bytes; ++i) bytes[i] = static_cast<std::byte>(value >> (8 * i));
-  event.data = traces::Payload::of(std::span(bytes).first(std::min<size_t>(width, sizeof bytes)));
-  if (code == io_return::kSuccess) {
-    event.time_ns = from_ns;  // posted: nothing comes back
-    recorder_->record(event, nullptr);
-  } else {
-    Reply reply{code, 0, 0, 0, {}};
-    recorder_->record_request(event, from_ns, reply);
+  const BusWord word(value, width);
+  if (is_access(code, width)) {
+    recorder_->record_access(EventKind::kMmioWrite, bar_of(memory_index), offset, word.bytes(), from_ns);
+    return code;
   }
+  Event event = request(EventKind::kMmioWrite, bar_of(memory_index), offset, width);
+  event.data = traces::Payload::of(word.bytes());
+  Reply reply{code, 0, 0, 0, {}};
+  recorder_->record_request(event, from_ns, reply);
   return code;
 }
 

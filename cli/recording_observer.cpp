@@ -44,6 +44,9 @@ void RecordingObserver::end(Event event, uint64_t begun, const Result<T>& result
 void RecordingObserver::on_read(uint64_t begun, backend::Region region, uint64_t offset,
                                 std::span<const std::byte> data, const Result<void>& result) {
   if (region != backend::Region::kConfig) {
+    if (result && !data.empty() && data.size() <= traces::kValueBytesMax) {
+      return recorder_->record_access(EventKind::kMmioRead, static_cast<uint32_t>(region), offset, data, begun);
+    }
     end(request(EventKind::kMmioRead, static_cast<uint32_t>(region), offset, data.size()), begun, result,
         {0, 0, 0, 0, traces::compact(data)});
     return;
@@ -65,6 +68,9 @@ void RecordingObserver::on_write(uint64_t begun, backend::Region region, uint64_
       end(request(EventKind::kConfigWrite, 0, at, width, value_of(data.subspan(done, width))), begun, result);
     });
     return;
+  }
+  if (result && !data.empty() && data.size() <= traces::kValueBytesMax) {
+    return recorder_->record_access(EventKind::kMmioWrite, static_cast<uint32_t>(region), offset, data, begun);
   }
   Event event = request(EventKind::kMmioWrite, static_cast<uint32_t>(region), offset, data.size());
   event.data = traces::compact(data);

@@ -126,7 +126,9 @@ class SimWorld final : public World {
   void pass_time(uint64_t ns) override { machine_.timeline().advance(ns); }
 
   traces::Clock clock() const override { return traces::Clock::kSimulated; }
-  uint64_t now_ns() const override { return machine_.timeline().now().value; }
+  std::function<uint64_t()> clock_reader() const override {
+    return [&timeline = machine_.timeline()] { return timeline.now().value; };
+  }
   dext::Selector selector() const override { return {}; }
 
   backend::Budget budget() const override {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -75,9 +76,10 @@ class World {
   virtual Result<void> restart() = 0;
   /// Lets time pass for the device: simulated time, or the wall clock's.
   virtual void pass_time(uint64_t ns) = 0;
-  /// The clock that time passes by for the device, and what it shows.
+  /// The clock that time passes by for the device, and something that reads it, in ns: a recorder does so twice for
+  /// each access. It lives as long as the world.
   virtual traces::Clock clock() const = 0;
-  virtual uint64_t now_ns() const = 0;
+  virtual std::function<uint64_t()> clock_reader() const = 0;
   virtual dext::Selector selector() const = 0;
   virtual backend::Budget budget() const = 0;
 

@@ -16,13 +16,15 @@ namespace dartboard::traces {
 struct ReadOptions {
   /// A device that a format cannot describe (.jsonl): its FILE.device.json. Empty: the one beside the trace, if any.
   std::string device_description;
-  /// simpletrace before version 4, whose records have numbers for names: the trace-events-all of the QEMU that wrote it.
+  /// simpletrace before version 4, whose records have numbers for names: the trace-events-all of the QEMU that wrote
+  /// it.
   std::string event_names;
 };
 
 struct WriteOptions {
   PayloadPolicy payloads = PayloadPolicy::kFull;
   int compression_level = 3;  ///< zstd's, for .dbt
+  uint32_t chunk_events = 0;  ///< of a .dbt: at most so many in a chunk; 0: what suits reading (traces/dbt/layout.h)
 };
 
 struct Format {

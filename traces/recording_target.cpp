@@ -24,6 +24,11 @@ Event request(EventKind kind, uint32_t target = 0, uint64_t address = 0, uint64_
   return event;
 }
 
+/// What a driver mostly does, for which the recorder has a short way.
+bool is_access(std::span<const std::byte> data) {
+  return !data.empty() && data.size() <= kValueBytesMax;
+}
+
 }  // namespace
 
 template <class T>
@@ -111,12 +116,22 @@ Result<void> RecordingTarget::config_write(uint64_t offset, unsigned width, uint
 
 Result<void> RecordingTarget::region_read(unsigned bar, uint64_t offset, std::span<std::byte> data) {
   const uint64_t from_ns = recorder_.now_ns();
-  return read(EventKind::kMmioRead, bar, offset, data, from_ns, target_.region_read(bar, offset, data));
+  auto result = target_.region_read(bar, offset, data);
+  if (is_access(data) && result) [[likely]] {
+    recorder_.record_access(EventKind::kMmioRead, bar, offset, data, from_ns);
+    return result;
+  }
+  return read(EventKind::kMmioRead, bar, offset, data, from_ns, std::move(result));
 }
 
 Result<void> RecordingTarget::region_write(unsigned bar, uint64_t offset, std::span<const std::byte> data) {
   const uint64_t from_ns = recorder_.now_ns();
-  return written(EventKind::kMmioWrite, bar, offset, data, from_ns, target_.region_write(bar, offset, data));
+  auto result = target_.region_write(bar, offset, data);
+  if (is_access(data) && result && !in_fill_) [[likely]] {
+    recorder_.record_access(EventKind::kMmioWrite, bar, offset, data, from_ns);
+    return result;
+  }
+  return written(EventKind::kMmioWrite, bar, offset, data, from_ns, std::move(result));
 }
 
 Result<void> RecordingTarget::map_sysmem(uint32_t handle, uint64_t size, bool contiguous, const Payload& recorded,
@@ -151,12 +166,22 @@ void RecordingTarget::forget(uint32_t handle) {
 
 Result<void> RecordingTarget::sysmem_read(uint32_t handle, uint64_t offset, std::span<std::byte> data) {
   const uint64_t from_ns = recorder_.now_ns();
-  return read(EventKind::kHostRead, handle, offset, data, from_ns, target_.sysmem_read(handle, offset, data));
+  auto result = target_.sysmem_read(handle, offset, data);
+  if (is_access(data) && result) {
+    recorder_.record_access(EventKind::kHostRead, handle, offset, data, from_ns);
+    return result;
+  }
+  return read(EventKind::kHostRead, handle, offset, data, from_ns, std::move(result));
 }
 
 Result<void> RecordingTarget::sysmem_write(uint32_t handle, uint64_t offset, std::span<const std::byte> data) {
   const uint64_t from_ns = recorder_.now_ns();
-  return written(EventKind::kHostWrite, handle, offset, data, from_ns, target_.sysmem_write(handle, offset, data));
+  auto result = target_.sysmem_write(handle, offset, data);
+  if (is_access(data) && result && !in_fill_) {
+    recorder_.record_access(EventKind::kHostWrite, handle, offset, data, from_ns);
+    return result;
+  }
+  return written(EventKind::kHostWrite, handle, offset, data, from_ns, std::move(result));
 }
 
 Result<void> RecordingTarget::device_dma_write(Iova address, std::span<const std::byte> data) {

@@ -83,9 +83,10 @@ class ReplayDriver final : private MismatchSink {
   /// Reads and fills go through a buffer of this size; writes of recorded bytes go as they are.
   static constexpr uint64_t kChunkBytes = 64 * kKiB;
 
-  // The loop (replay.cpp).
+  // The loop (replay.cpp). What every request passes through is inline in it: an access is a dozen calls deep, and a
+  // processor predicts the returns of no more than about as many.
   /// One event of the guest's recording. False when the replay is to end here, by its options.
-  bool step(const Event& event);
+  [[gnu::always_inline]] bool step(const Event& event);
   bool reached(const ReplayPoint& point, const Event& event) const {
     switch (point.unit) {
       case ReplayPoint::Unit::kNowhere: return false;
@@ -105,7 +106,7 @@ class ReplayDriver final : private MismatchSink {
   }
 
   // Requests (replay.cpp).
-  void request(const Event& e);
+  [[gnu::always_inline]] void request(const Event& e);
   bool config_length(const Event& e);
   void config_read(const Event& e, const Reply& reply);
   void config_write(const Event& e);

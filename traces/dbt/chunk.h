@@ -16,14 +16,15 @@ namespace dartboard::traces::dbt {
 /// Collects events and lays them out as a decompressed chunk.
 class ChunkBuilder {
  public:
-  explicit ChunkBuilder(PayloadPolicy policy) : policy_(policy) {}
+  explicit ChunkBuilder(PayloadPolicy policy, uint32_t events_max = kChunkEvents)
+      : policy_(policy), events_max_(events_max) {}
 
   void add(const Event& event, const Reply* reply);
   uint32_t events() const { return static_cast<uint32_t>(columns_[0].size()); }
   uint64_t payload_bytes() const { return short_.size() + long_.size(); }
   uint64_t first_time_ns() const { return first_time_ns_; }
   uint64_t requests() const { return requests_; }
-  bool full() const { return events() >= kChunkEvents || payload_bytes() >= kChunkPayloadBytes; }
+  bool full() const { return events() >= events_max_ || payload_bytes() >= kChunkPayloadBytes; }
 
   /// Replaces `out` with the chunk, and is empty again. kOutOfRange: payloads larger than a chunk can be.
   Result<void> finish(std::vector<std::byte>* out);
@@ -34,6 +35,7 @@ class ChunkBuilder {
                    Column fill);
 
   PayloadPolicy policy_;
+  uint32_t events_max_;
   std::array<std::vector<uint64_t>, kColumnCount> columns_;
   std::vector<std::byte> short_, long_;
   uint64_t first_time_ns_ = 0, last_time_ns_ = 0, last_address_ = 0, requests_ = 0;

@@ -29,7 +29,11 @@ void DbtWriter::Freer::operator()(ZSTD_CCtx_s* context) const {
 }
 
 DbtWriter::DbtWriter(std::string path, std::FILE* file, const WriteOptions& options)
-    : path_(std::move(path)), options_(options), file_(file), zstd_(ZSTD_createCCtx()), builder_(options.payloads) {
+    : path_(std::move(path)),
+      options_(options),
+      file_(file),
+      zstd_(ZSTD_createCCtx()),
+      builder_(options.payloads, options.chunk_events != 0 ? options.chunk_events : dbt::kChunkEvents) {
   ZSTD_CCtx_setParameter(zstd_.get(), ZSTD_c_compressionLevel, options.compression_level);
   ZSTD_CCtx_setParameter(zstd_.get(), ZSTD_c_checksumFlag, 1);
 }
