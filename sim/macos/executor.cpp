@@ -48,7 +48,7 @@ void WorkQueue::clear() {
 
 bool WorkQueue::run_one() {
   std::function<void()> work = std::move(items_[next_++].work);
-  if (empty()) {
+  if (next_ == items_.size()) {
     items_.clear();
     next_ = 0;
   }

@@ -59,7 +59,7 @@ class WorkQueue {
   friend class Executor;
   struct Item { uint64_t order; std::function<void()> work; };
   uint64_t first_order() const { return items_[next_].order; }
-  bool empty() const { return items_.data() + next_ == items_.data() + items_.size(); }   // size() alone divides
+  bool empty() const { return items_.empty(); }   // whoever takes the last one clears
   void drain();     // everything posted before now
   bool run_one();   // false: the item destroyed this queue
   Executor& executor_;
