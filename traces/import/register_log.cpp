@@ -27,7 +27,7 @@ constexpr uint16_t kIntel = 0x8086, kAmd = 0x1002;
 
 /// One line, understood.
 struct Access {
-  std::string_view name;  // of the kind of line
+  std::string_view name = {};  // of the kind of line
   bool is_read = false;
   uint16_t vendor_id = 0, device_id = 0;
   unsigned bar = 0;
