@@ -76,7 +76,7 @@ struct TableGeometry {
 /// A leaf entry (or a table entry, of which only `valid` and `address` mean anything), decoded.
 struct Pte {
   bool valid = false;
-  Hpa address;                   ///< of the page or of the next table
+  Hpa address = {};              ///< of the page or of the next table
   bool no_read = false;
   bool no_write = false;
   bool no_cache = false;         ///< DART2 alone

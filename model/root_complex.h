@@ -45,7 +45,7 @@ inline constexpr uint64_t kMmioBase = 0x1'0000'0000'0000;   ///< bit 48: CPU add
 
 /// What a profile decides about a root complex. Validated by sim/profile before it comes here.
 struct RootComplexConfig {
-  DartConfig dart;
+  DartConfig dart = {};
   unsigned inbound_address_bits = 64;   ///< an inbound address at or above 1<<bits raises REQADDR_GT32
   uint32_t max_payload_bytes = 128;     ///< Max_Payload_Size of the path
   uint64_t cfg_latency_ns = 0;          ///< time one configuration request takes

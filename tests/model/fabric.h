@@ -189,7 +189,9 @@ class Ticker final : public sc_core::sc_module {
  public:
   uint64_t ticks = 0;
   bool running = false;
-  SC_HAS_PROCESS(Ticker);
+#if IEEE_1666_SYSTEMC < 202301L
+  SC_HAS_PROCESS(Ticker);  // obsolete since IEEE 1666-2023
+#endif
   explicit Ticker(sc_core::sc_module_name module_name) : sc_module(module_name) {
     SC_METHOD(tick);
     sensitive << next_;
