@@ -17,6 +17,12 @@ add_library(dartboard::flags ALIAS dartboard_flags)
 target_include_directories(dartboard_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(dartboard_flags INTERFACE
   -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wimplicit-fallthrough)
+# Designated initialisers name what is not the default: clang 19 would have the others named too.
+include(CheckCXXCompilerFlag)
+check_cxx_compiler_flag(-Wmissing-designated-field-initializers DARTBOARD_WARNS_OF_DEFAULTS)
+if(DARTBOARD_WARNS_OF_DEFAULTS)
+  target_compile_options(dartboard_flags INTERFACE -Wno-missing-designated-field-initializers)
+endif()
 option(DARTBOARD_FUZZ "Build the libFuzzer target (needs DARTBOARD_INSTRUMENT=asan)" OFF)
 if(DARTBOARD_FUZZ AND NOT DARTBOARD_INSTRUMENT STREQUAL "asan")
   message(FATAL_ERROR "DARTBOARD_FUZZ needs -DDARTBOARD_INSTRUMENT=asan: a fuzzer without sanitizers finds little.")

@@ -205,8 +205,8 @@ TEST(Dbt, SeeksByEventRequestAndTime) {
     const Event& last = batch.events.back();
     EXPECT_TRUE(same(session.events[batch.first_event], session.reply_of(session.events[batch.first_event]), first,
                      batch.reply_of(first)));
-    const auto key = [&, by = by](const Event& e, uint64_t n) {
-      return by == By::kEvent ? n : by == By::kRequest ? e.request : e.time_ns;
+    const auto key = [&, asked = by](const Event& e, uint64_t n) {
+      return asked == By::kEvent ? n : asked == By::kRequest ? e.request : e.time_ns;
     };
     EXPECT_GE(key(last, batch.first_event + batch.events.size() - 1), number);
     if (number >= key(session.events.front(), 0)) EXPECT_LE(key(first, batch.first_event), number);
