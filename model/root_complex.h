@@ -193,6 +193,7 @@ class RootComplex final : public sc_core::sc_module,
   void reset_device(ResetKind kind);
   void drop_intx();
   void set_link_rate(unsigned speed, unsigned width);
+  void train();
   void link_timer_expired();
 
   /// Calls a member function when its time has come.

@@ -216,7 +216,7 @@ uint64_t RootComplex::link_delays(uint64_t key) {
     const auto value = [](F kind, unsigned most) {
       return static_cast<unsigned>(std::clamp<uint64_t>(fault_amount(kind, 1), 1, most));
     };
-    set_link_rate(slow ? value(F::kLinkSpeedDown, bridge::kLinkSpeedMax) : bridge::kLinkSpeedMax,
+    set_link_rate(slow ? value(F::kLinkSpeedDown, bridge::kLinkSpeedMax) : root_port_.target_link_speed(),
                   narrow ? value(F::kLinkWidthDown, bridge::kLinkWidthMax) : bridge::kLinkWidthMax);
     port_.raise(port_reg::kBandwidthManagement);
   }

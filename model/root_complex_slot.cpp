@@ -47,7 +47,7 @@ void RootComplex::reset_device(ResetKind kind) {
   if (resets(kind, ResetState::kIntxWires)) drop_intx();
   if (resets(kind, ResetState::kHeldWrites)) posted_.drop();
   if (resets(kind, ResetState::kReadiness)) retry_forever_ = false;
-  if (resets(kind, ResetState::kLinkDegraded)) set_link_rate(bridge::kLinkSpeedMax, bridge::kLinkWidthMax);
+  if (resets(kind, ResetState::kLinkDegraded)) train();
   if (observer_ != nullptr) observer_->on_reset(static_cast<uint8_t>(index_), kind);
   if (device_ != nullptr) device_->reset(kind);
 }
@@ -93,8 +93,13 @@ void RootComplex::set_link_rate(unsigned speed, unsigned width) {
   dma_ns_per_kib_ = (config_.dma_ns_per_kib << (bridge::kLinkSpeedMax - speed)) * bridge::kLinkWidthMax / width;
 }
 
+/// The link finds the best that both sides can and software wants.
+void RootComplex::train() {
+  set_link_rate(root_port_.target_link_speed(), bridge::kLinkWidthMax);
+}
+
 void RootComplex::link_retrained() {
-  set_link_rate(bridge::kLinkSpeedMax, bridge::kLinkWidthMax);
+  train();
 }
 
 void RootComplex::link_timer_expired() {
@@ -108,11 +113,12 @@ void RootComplex::link_timer_expired() {
 
 // Resets --------------------------------------------------------------------------------------------------------------
 
-/// Setting the bit takes the link into hot reset; the device leaves it, reset, when the bit is cleared
-/// (PCIe 6.0 s7.5.1.3.13, s6.6.1).
+/// Setting the bit takes the link into hot reset, and with the link go its INTx wires; the device leaves it, reset,
+/// when the bit is cleared (PCIe 6.0 s7.5.1.3.13, s6.6.1, s2.2.8.1).
 void RootComplex::secondary_reset(bool asserted) {
   if (asserted) {
     link_.hold(Link::kHotReset);
+    drop_intx();
   } else {
     release(Link::kHotReset, ResetKind::kHotReset);
   }
@@ -122,6 +128,7 @@ void RootComplex::secondary_reset(bool asserted) {
 void RootComplex::perst_changed(bool asserted) {
   if (asserted) {
     link_.hold(Link::kPerst);
+    drop_intx();
   } else {
     release(Link::kPerst, ResetKind::kPerst);
   }
@@ -134,8 +141,11 @@ void RootComplex::link_disabled(bool disabled) {
   } else {
     link_.let_go(Link::kDisabled);
   }
-  if (disabled && link_.present()) reset_device(ResetKind::kLinkDown);
   show_link();
+  if (disabled && link_.present()) {
+    reset_device(ResetKind::kLinkDown);
+    show_link();
+  }
 }
 
 /// The end of a reset: the device is reset, the link trains.
@@ -161,7 +171,7 @@ void RootComplex::send_error(ErrorMessage message, Rid source) {
 
 void RootComplex::root_error(const RootError& error) {
   switch (error.message) {
-    case ErrorMessage::kNone: return;
+    case ErrorMessage::kNone: break;
     case ErrorMessage::kCorrectable: port_.raise(port_reg::kAerCorrectable); break;
     case ErrorMessage::kNonFatal: port_.raise(port_reg::kAerNonFatal); break;
     case ErrorMessage::kFatal: port_.raise(port_reg::kAerFatal); break;
