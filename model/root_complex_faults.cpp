@@ -42,7 +42,7 @@ Outcome RootComplex::faulty_request(tlm::tlm_generic_payload& payload, TlpExtens
     if (stuck_ns >= config_.completion_timeout_ns) return Outcome::kCompletionTimeout;
     timeline_.advance(stuck_ns);
     link_.take_down();
-    timeline_.schedule(link_timer_, kBounceNs);
+    timeline_.schedule(bounce_timer_, kBounceNs);
     return Outcome::kLinkDown;
   }
   for (const auto& [kind, outcome] : {std::pair{F::kCompletionUnsupported, Outcome::kUnsupportedRequest},
@@ -118,7 +118,7 @@ Outcome RootComplex::faulty_upstream(tlm::tlm_generic_payload& payload, const Re
   if (fault(F::kLinkBounce, key)) {
     upstream_part(payload, request, half);
     link_.take_down();
-    timeline_.schedule(link_timer_, fault_amount(F::kLinkBounce, kBounceNs));
+    timeline_.schedule(bounce_timer_, fault_amount(F::kLinkBounce, kBounceNs));
     return Outcome::kLinkDown;
   }
   if (fault(F::kCompletionUnsupported, key)) return Outcome::kUnsupportedRequest;
@@ -183,7 +183,7 @@ bool RootComplex::link_strikes(uint64_t key) {
   const bool bounce = fault(F::kLinkBounce, key);
   if (!bounce && !fault(F::kLinkSurpriseDown, key)) return false;
   link_.take_down();
-  if (bounce) timeline_.schedule(link_timer_, fault_amount(F::kLinkBounce, kBounceNs));
+  if (bounce) timeline_.schedule(bounce_timer_, fault_amount(F::kLinkBounce, kBounceNs));
   return true;
 }
 

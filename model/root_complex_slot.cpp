@@ -5,7 +5,7 @@
 namespace dartboard::model {
 
 void RootComplex::reset() {
-  for (CallTimer* timer : {&link_timer_, &late_timer_, &push_timer_, &late_message_timer_}) {
+  for (CallTimer* timer : {&training_timer_, &bounce_timer_, &late_timer_, &push_timer_, &late_message_timer_}) {
     if (timer->scheduled()) timeline_.cancel(*timer);
   }
   port_.reset();
@@ -102,13 +102,9 @@ void RootComplex::link_retrained() {
   train();
 }
 
-void RootComplex::link_timer_expired() {
-  if ((link_.holds() & Link::kTraining) != 0) {
-    link_.let_go(Link::kTraining);
-    show_link();
-  } else {
-    link_.bring_up();
-  }
+void RootComplex::training_timer_expired() {
+  link_.let_go(Link::kTraining);
+  show_link();
 }
 
 // Resets --------------------------------------------------------------------------------------------------------------
@@ -158,7 +154,7 @@ void RootComplex::release(Link::Hold hold, ResetKind kind) {
   }
   if (config_.link_training_ns != 0 && link_.present()) {
     link_.hold(Link::kTraining);
-    timeline_.schedule(link_timer_, config_.link_training_ns);
+    timeline_.schedule(training_timer_, config_.link_training_ns);
   }
   link_.let_go(hold);
 }
