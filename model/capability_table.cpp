@@ -46,12 +46,14 @@ constexpr FeatureRow kRows[] = {
     {"Completion timeout", 0, false, B, "PCIe 6.0 s2.8",
      "of the root port and of DMA; its range and disable are registers"},
     {"Advisory non-fatal errors", 0, false, B, "PCIe 6.0 s6.2.3.2.4",
-     "severity non-fatal only: the completer of a non-posted request that ends in UR or CA (.1), an unexpected completion "
+     "severity non-fatal only: the completer of a non-posted request that ends in UR or CA (.1), an unexpected "
+     "completion "
      "(.5): ERR_COR, Advisory Non-Fatal Error, masked after power-on, which also keeps the uncorrectable status clear. "
      "Uncorrectable: a refused posted request, and a poisoned completion (.3) or a completion timeout (.4), as no "
      "requester here recovers by itself. There is no intermediate receiver (.2)"},
     {"D3hot", 0, false, B, "PCIe 6.0 s5.3.1.4.1",
-     "configuration requests and messages only; no DMA, message or INTx; the error message of a refused request is sent"},
+     "configuration requests and messages only; no DMA, message or INTx; the error message of a refused request is "
+     "sent"},
     {"Ordering", 0, false, B, "PCIe 6.0 s2.4",
      "in order; writes through the prefetchable window can be made to arrive late"},
     {"Packet sizes", 0, false, B, "PCIe 6.0 s2.2.2", "counted: Max_Payload_Size, Max_Read_Request_Size, 4 KiB"},
@@ -59,7 +61,8 @@ constexpr FeatureRow kRows[] = {
     {"Hot reset, PERST, link disable", 0, false, B, "PCIe 6.0 s6.6.1", "the reset matrix below; training time"},
     {"Surprise removal", 0, false, B, "PCIe 6.0 s3.2.1, s6.7",
      "ends what is under way, all-ones, Surprise Down in AER"},
-    {"Link speed and width", 0, false, R, "PCIe 6.0 s7.5.3.8", "shown; DMA time follows a rate that a fault lowered"},
+    {"Link speed and width", 0, false, R, "PCIe 6.0 s7.5.3.8",
+     "shown; training follows Target Link Speed, DMA time the rate"},
     {"Flow control, replay, flits", 0, false, R, "PCIe 6.0 s2.6, s3", "only their error bits, set by faults"},
 };
 

@@ -187,7 +187,7 @@ class Dart {
   // Faults (dart_faults.cpp).
   Outcome refuse(Sid sid, Rid requester, Iova iova, std::byte* data, uint64_t length, bool is_write, DartError why);
   uint32_t latch_t8110(Sid sid, Iova iova, bool is_write, uint32_t code, bool* masked);
-  uint32_t latch_t8020(Sid sid, Iova iova, uint32_t code, bool* masked);
+  uint32_t latch_t8020(Sid sid, Iova iova, bool is_write, uint32_t code, bool* masked);
   Outcome injected(Sid* sid, Rid requester, Iova iova, std::byte* data, uint64_t length, bool is_write);
 
   // Flushes (dart_tlb.cpp).

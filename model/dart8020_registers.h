@@ -41,17 +41,21 @@ inline constexpr uint32_t kStreamSelect = 0x034;   ///< two words, one bit a str
 inline constexpr FieldDecl kStreamSelectFields[] = {{"STREAMS", 31, 0, A::kRW}};
 
 // Errors --------------------------------------------------------------------------------------------------------------
-/// Writing 1 clears. Modelled: while FLAG is set the codes of later errors are added, stream and address stay.
+/// Writing 1 clears. Modelled: while FLAG is set the codes of later errors are added; stream, address and direction
+/// stay the first one's.
 inline constexpr uint32_t kError = 0x040;
 inline constexpr FieldDecl kErrorFlag{"FLAG", 31, 31, A::kRW1C};
 /// Published as 27:24. Modelled: the usb4 variant's 64 streams need two bits more.
 inline constexpr FieldDecl kErrorSid{"SID", 29, 24, A::kRW1C};
+/// Not a reason but the direction, among the codes all the same.
+inline constexpr FieldDecl kErrorWrite{"WRITE", 10, 10, A::kRW1C};
 inline constexpr FieldDecl kErrorFields[] = {
     kErrorFlag,
     kErrorSid,
     {"CODE_23_12", 23, 12, A::kRW1C},
     {"APF_REJECT", 11, 11, A::kRW1C},
-    {"CODE_10_9", 10, 9, A::kRW1C},
+    kErrorWrite,
+    {"CODE_9", 9, 9, A::kRW1C},
     {"CTRR_WRITE_PROTECT", 8, 8, A::kRW1C},
     {"REGION_PROTECT", 7, 7, A::kRW1C},
     {"AXI_ERROR", 6, 6, A::kRW1C},

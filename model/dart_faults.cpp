@@ -15,7 +15,7 @@ Outcome Dart::refuse(Sid sid, Rid requester, Iova iova, std::byte* data, uint64_
   bool masked = false;
   const uint32_t error = layout_->variant == DartVariant::kT8110
                              ? latch_t8110(sid, iova, is_write, layout_->bit_of(why), &masked)
-                             : latch_t8020(sid, iova, layout_->bit_of(why), &masked);
+                             : latch_t8020(sid, iova, is_write, layout_->bit_of(why), &masked);
   const DartFault told{static_cast<uint8_t>(root_), sid, requester, iova, is_write, error};
   if (observer_ != nullptr) observer_->on_dart_fault(told);
   if (!masked && sink_ != nullptr) sink_->on_dart_error(root_, told);
@@ -49,10 +49,11 @@ uint32_t Dart::latch_t8110(Sid sid, Iova iova, bool is_write, uint32_t code, boo
 }
 
 /// No SECONDARY here: later codes are added to the first (QEMUAppleSilicon hw/arm/apple-silicon/dart.c).
-uint32_t Dart::latch_t8020(Sid sid, Iova iova, uint32_t code, bool* masked) {
+uint32_t Dart::latch_t8020(Sid sid, Iova iova, bool is_write, uint32_t code, bool* masked) {
   using namespace dart8020_reg;
   constexpr auto kFlag = static_cast<uint32_t>(mask_of(kErrorFlag));
-  const uint32_t error = code | static_cast<uint32_t>(set_field(kErrorSid, 0, sid.value));
+  uint32_t error = code | static_cast<uint32_t>(set_field(kErrorSid, 0, sid.value));
+  if (is_write) error |= static_cast<uint32_t>(mask_of(kErrorWrite));
   const uint32_t tcr = sid.value < config_.sid_count ? file_.peek32(layout_->tcr_of(sid)) : 0;
   *masked = (tcr & kTcrQuietBits & code) != 0;
   if (*masked) return error;

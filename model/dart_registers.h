@@ -55,17 +55,23 @@ inline constexpr uint32_t kTlbCmd = 0x080;
 inline constexpr FieldDecl kTlbBusy{"BUSY", 31, 31, A::kRO};
 inline constexpr FieldDecl kTlbHwFlush{"HW_FLUSH", 30, 30, A::kRW};
 inline constexpr FieldDecl kTlbFlushRange{"FLUSH_VA_RANGE", 14, 14, A::kRW};   ///< only pages START..END
+/// Whether the caches of upper tables go too. Modelled: bits only, because upper tables are not cached.
+inline constexpr FieldDecl kTlbEnableSttFlush{"ENABLE_STT_FLUSH", 13, 13, A::kRW};
+inline constexpr FieldDecl kTlbDisableStcFlush{"DISABLE_STC_FLUSH", 12, 12, A::kRW};
 inline constexpr FieldDecl kTlbOp{"OP", 10, 8, A::kRW};
 inline constexpr FieldDecl kTlbStream{"STREAM", 7, 0, A::kRW};
-inline constexpr FieldDecl kTlbCmdFields[] = {kTlbBusy, kTlbHwFlush, kTlbFlushRange, kTlbOp, kTlbStream};
+inline constexpr FieldDecl kTlbCmdFields[] = {
+    kTlbBusy, kTlbHwFlush, kTlbFlushRange, kTlbEnableSttFlush, kTlbDisableStcFlush, kTlbOp, kTlbStream};
 /// Values of OP. Modelled: 2 (read), 3 (write) and 4 (flush unlock) do nothing and are idle at once.
 inline constexpr uint32_t kTlbOpFlushAll = 0;
 inline constexpr uint32_t kTlbOpFlushSid = 1;
 
-/// First and last page (inclusive) of a range flush, as page numbers: iova >> LOG2_PGSZ.
+/// First and last page (inclusive) of a range flush. The page number, iova >> LOG2_PGSZ, lies at bit 2, like a table's
+/// address in TTBR (drivers that flush ranges write it so; m1n1 names the registers and leaves the fields open).
 inline constexpr uint32_t kTlbStartPage = 0x098;
 inline constexpr uint32_t kTlbEndPage = 0x0a0;
-inline constexpr FieldDecl kTlbPageFields[] = {{"DVA_PAGE", 31, 0, A::kRW}};
+inline constexpr FieldDecl kTlbPage{"DVA_PAGE", 29, 2, A::kRW};
+inline constexpr FieldDecl kTlbPageFields[] = {kTlbPage};
 
 // Errors --------------------------------------------------------------------------------------------------------------
 inline constexpr uint32_t kError = 0x100;

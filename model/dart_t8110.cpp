@@ -27,8 +27,8 @@ void Dart::wrote_tlb_cmd(void* self, const RegisterWrite& write) {
   flush.every_sid = op == kTlbOpFlushAll;
   flush.sids.add(Sid(static_cast<uint8_t>(get_field(kTlbStream, write.value))));
   flush.ranged = get_field(kTlbFlushRange, write.value) != 0;
-  flush.start_page = dart.file_.peek32(kTlbStartPage);
-  flush.end_page = dart.file_.peek32(kTlbEndPage);
+  flush.start_page = get_field(kTlbPage, dart.file_.peek32(kTlbStartPage));
+  flush.end_page = get_field(kTlbPage, dart.file_.peek32(kTlbEndPage));
   dart.start_flush(flush);
 }
 

@@ -11,8 +11,9 @@ void Link::update(bool tell) {
   const bool was_up = up_;
   // A link that does not train stays down until somebody tries again.
   up_ = present_ && !lost_ && holds_ == 0 && (was_up || !fault(FaultKind::kLinkTrainingTimeout));
-  if (was_up == up_ || !tell) return;
+  if (was_up == up_ || (!tell && !(up_ && loss_told_))) return;
   if (!up_) ++losses_;
+  loss_told_ = !up_;
   owner_.link_changed(up_);
 }
 
@@ -43,7 +44,7 @@ void Link::let_go(Hold why) {
 }
 
 void Link::reset() {
-  lost_ = false;
+  lost_ = loss_told_ = false;
   holds_ = 0;
   losses_ = 0;
   up_ = present_;

@@ -2,7 +2,8 @@
 //
 // While it is down nothing passes: the root complex answers reads with all-ones and drops writes both ways. Two ways
 // down are kept apart. A link that is lost (unplugged, cable, fault) is reported: the platform sees a link change. A
-// link that software holds in reset or disables is quiet: the one who did it knows.
+// link that software holds in reset or disables is quiet: the one who did it knows. A loss that was told is followed by
+// a return that is told, even if software held the link in between.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,7 @@ namespace dartboard::model {
 /// Who is told. Implemented by the root complex.
 class LinkOwner {
  public:
-  /// The link came up or was lost, other than by hold() and let_go().
+  /// The link was lost, other than by hold(), or came up, other than by let_go() without a loss before.
   virtual void link_changed(bool up) = 0;
 
  protected:
@@ -56,6 +57,7 @@ class Link {
   bool up_ = false;
   bool present_ = false;
   bool lost_ = false;
+  bool loss_told_ = false;   // and the return not yet
   uint8_t holds_ = 0;
   uint64_t losses_ = 0;
 };

@@ -193,7 +193,9 @@ class RootComplex final : public sc_core::sc_module,
   void reset_device(ResetKind kind);
   void drop_intx();
   void set_link_rate(unsigned speed, unsigned width);
-  void link_timer_expired();
+  void train();
+  void training_timer_expired();
+  void bounce_timer_expired() { link_.bring_up(); }
 
   /// Calls a member function when its time has come.
   struct CallTimer final : Timer {
@@ -220,7 +222,8 @@ class RootComplex final : public sc_core::sc_module,
   uint64_t dma_ns_per_kib_ = 0;  // at the link's rate now
   bool open_ = false;            // link up, and writes need not be held: a request can simply go to the device
   bool retry_forever_ = false;   // a fault: configuration requests are answered RRS until a conventional reset
-  CallTimer link_timer_{*this, &RootComplex::link_timer_expired};
+  CallTimer training_timer_{*this, &RootComplex::training_timer_expired};
+  CallTimer bounce_timer_{*this, &RootComplex::bounce_timer_expired};   // a lost link that comes back by itself (fault)
   CallTimer late_timer_{*this, &RootComplex::late_timer_expired};
   CallTimer push_timer_{*this, &RootComplex::push_writes};
   CallTimer late_message_timer_{*this, &RootComplex::late_message_expired};

@@ -42,7 +42,7 @@ Outcome RootComplex::faulty_request(tlm::tlm_generic_payload& payload, TlpExtens
     if (stuck_ns >= config_.completion_timeout_ns) return Outcome::kCompletionTimeout;
     timeline_.advance(stuck_ns);
     link_.take_down();
-    timeline_.schedule(link_timer_, kBounceNs);
+    timeline_.schedule(bounce_timer_, kBounceNs);
     return Outcome::kLinkDown;
   }
   for (const auto& [kind, outcome] : {std::pair{F::kCompletionUnsupported, Outcome::kUnsupportedRequest},
@@ -118,7 +118,7 @@ Outcome RootComplex::faulty_upstream(tlm::tlm_generic_payload& payload, const Re
   if (fault(F::kLinkBounce, key)) {
     upstream_part(payload, request, half);
     link_.take_down();
-    timeline_.schedule(link_timer_, fault_amount(F::kLinkBounce, kBounceNs));
+    timeline_.schedule(bounce_timer_, fault_amount(F::kLinkBounce, kBounceNs));
     return Outcome::kLinkDown;
   }
   if (fault(F::kCompletionUnsupported, key)) return Outcome::kUnsupportedRequest;
@@ -183,7 +183,7 @@ bool RootComplex::link_strikes(uint64_t key) {
   const bool bounce = fault(F::kLinkBounce, key);
   if (!bounce && !fault(F::kLinkSurpriseDown, key)) return false;
   link_.take_down();
-  if (bounce) timeline_.schedule(link_timer_, fault_amount(F::kLinkBounce, kBounceNs));
+  if (bounce) timeline_.schedule(bounce_timer_, fault_amount(F::kLinkBounce, kBounceNs));
   return true;
 }
 
@@ -216,7 +216,7 @@ uint64_t RootComplex::link_delays(uint64_t key) {
     const auto value = [](F kind, unsigned most) {
       return static_cast<unsigned>(std::clamp<uint64_t>(fault_amount(kind, 1), 1, most));
     };
-    set_link_rate(slow ? value(F::kLinkSpeedDown, bridge::kLinkSpeedMax) : bridge::kLinkSpeedMax,
+    set_link_rate(slow ? value(F::kLinkSpeedDown, bridge::kLinkSpeedMax) : root_port_.target_link_speed(),
                   narrow ? value(F::kLinkWidthDown, bridge::kLinkWidthMax) : bridge::kLinkWidthMax);
     port_.raise(port_reg::kBandwidthManagement);
   }

@@ -5,7 +5,7 @@
 namespace dartboard::model {
 
 void RootComplex::reset() {
-  for (CallTimer* timer : {&link_timer_, &late_timer_, &push_timer_, &late_message_timer_}) {
+  for (CallTimer* timer : {&training_timer_, &bounce_timer_, &late_timer_, &push_timer_, &late_message_timer_}) {
     if (timer->scheduled()) timeline_.cancel(*timer);
   }
   port_.reset();
@@ -47,7 +47,7 @@ void RootComplex::reset_device(ResetKind kind) {
   if (resets(kind, ResetState::kIntxWires)) drop_intx();
   if (resets(kind, ResetState::kHeldWrites)) posted_.drop();
   if (resets(kind, ResetState::kReadiness)) retry_forever_ = false;
-  if (resets(kind, ResetState::kLinkDegraded)) set_link_rate(bridge::kLinkSpeedMax, bridge::kLinkWidthMax);
+  if (resets(kind, ResetState::kLinkDegraded)) train();
   if (observer_ != nullptr) observer_->on_reset(static_cast<uint8_t>(index_), kind);
   if (device_ != nullptr) device_->reset(kind);
 }
@@ -93,26 +93,28 @@ void RootComplex::set_link_rate(unsigned speed, unsigned width) {
   dma_ns_per_kib_ = (config_.dma_ns_per_kib << (bridge::kLinkSpeedMax - speed)) * bridge::kLinkWidthMax / width;
 }
 
-void RootComplex::link_retrained() {
-  set_link_rate(bridge::kLinkSpeedMax, bridge::kLinkWidthMax);
+/// The link finds the best that both sides can and software wants.
+void RootComplex::train() {
+  set_link_rate(root_port_.target_link_speed(), bridge::kLinkWidthMax);
 }
 
-void RootComplex::link_timer_expired() {
-  if ((link_.holds() & Link::kTraining) != 0) {
-    link_.let_go(Link::kTraining);
-    show_link();
-  } else {
-    link_.bring_up();
-  }
+void RootComplex::link_retrained() {
+  train();
+}
+
+void RootComplex::training_timer_expired() {
+  link_.let_go(Link::kTraining);
+  show_link();
 }
 
 // Resets --------------------------------------------------------------------------------------------------------------
 
-/// Setting the bit takes the link into hot reset; the device leaves it, reset, when the bit is cleared
-/// (PCIe 6.0 s7.5.1.3.13, s6.6.1).
+/// Setting the bit takes the link into hot reset, and with the link go its INTx wires; the device leaves it, reset,
+/// when the bit is cleared (PCIe 6.0 s7.5.1.3.13, s6.6.1, s2.2.8.1).
 void RootComplex::secondary_reset(bool asserted) {
   if (asserted) {
     link_.hold(Link::kHotReset);
+    drop_intx();
   } else {
     release(Link::kHotReset, ResetKind::kHotReset);
   }
@@ -122,6 +124,7 @@ void RootComplex::secondary_reset(bool asserted) {
 void RootComplex::perst_changed(bool asserted) {
   if (asserted) {
     link_.hold(Link::kPerst);
+    drop_intx();
   } else {
     release(Link::kPerst, ResetKind::kPerst);
   }
@@ -134,8 +137,11 @@ void RootComplex::link_disabled(bool disabled) {
   } else {
     link_.let_go(Link::kDisabled);
   }
-  if (disabled && link_.present()) reset_device(ResetKind::kLinkDown);
   show_link();
+  if (disabled && link_.present()) {
+    reset_device(ResetKind::kLinkDown);
+    show_link();
+  }
 }
 
 /// The end of a reset: the device is reset, the link trains.
@@ -148,7 +154,7 @@ void RootComplex::release(Link::Hold hold, ResetKind kind) {
   }
   if (config_.link_training_ns != 0 && link_.present()) {
     link_.hold(Link::kTraining);
-    timeline_.schedule(link_timer_, config_.link_training_ns);
+    timeline_.schedule(training_timer_, config_.link_training_ns);
   }
   link_.let_go(hold);
 }
@@ -161,7 +167,7 @@ void RootComplex::send_error(ErrorMessage message, Rid source) {
 
 void RootComplex::root_error(const RootError& error) {
   switch (error.message) {
-    case ErrorMessage::kNone: return;
+    case ErrorMessage::kNone: break;
     case ErrorMessage::kCorrectable: port_.raise(port_reg::kAerCorrectable); break;
     case ErrorMessage::kNonFatal: port_.raise(port_reg::kAerNonFatal); break;
     case ErrorMessage::kFatal: port_.raise(port_reg::kAerFatal); break;

@@ -117,6 +117,13 @@ constexpr FieldDecl kLinkStatusFields[] = {
     {"Link Bandwidth Management Status", 14, 14, A::kRW1C},
     {"Link Autonomous Bandwidth Status", 15, 15, A::kRW1C},
 };
+// A port faster than 5 GT/s has these two (PCIe 6.0 s7.5.3.18).
+constexpr FieldDecl kLinkCapabilities2Fields[] = {{"Supported Link Speeds Vector", 7, 1, A::kHwInit, 0xf}};
+constexpr FieldDecl kLinkControl2Fields[] = {
+    {"Target Link Speed", 3, 0, A::kRWS, bridge::kLinkSpeedMax},
+    {"Enter Compliance", 4, 4, A::kRWS},
+    {"Hardware Autonomous Speed Disable", 5, 5, A::kRWS},
+};
 constexpr FieldDecl kRootControlFields[] = {
     {"System Error on Correctable Error Enable", 0, 0, A::kRW},
     {"System Error on Non-Fatal Error Enable", 1, 1, A::kRW},
@@ -141,6 +148,8 @@ constexpr RegisterDecl kPcieRootRegisters[] = {
     {"Root Control", bridge::kRootControl, 2, kRootControlFields, "PCIe 6.0 s7.5.3.12"},
     {"Root Capabilities", 30, 2, kRootCapabilitiesFields, "PCIe 6.0 s7.5.3.13"},
     {"Root Status", 32, 4, kRootStatusFields, "PCIe 6.0 s7.5.3.14"},
+    {"Link Capabilities 2", 44, 4, kLinkCapabilities2Fields, "PCIe 6.0 s7.5.3.18"},
+    {"Link Control 2", bridge::kLinkControl2, 2, kLinkControl2Fields, "PCIe 6.0 s7.5.3.19"},
 };
 static_assert(well_formed(kPcieRootRegisters));
 constexpr CapabilityDecl kPcieRootCapability = {"PCI Express (root port)", 0x10, 60, kPcieRootRegisters,
@@ -165,6 +174,7 @@ RootPort::RootPort(RootPortOwner& owner) : owner_(owner), config_(kType1Register
   file.hook(bridge::kMemoryBase, 16, {nullptr, wrote}, this);
   file.hook(0x3c, 4, {nullptr, wrote_bridge_control}, this);
   file.hook(pcie_ + bridge::kLinkControl, 4, {nullptr, wrote_link_control}, this);
+  file.hook(aer_ + aer::kRootCommand, 4, {nullptr, wrote_root_error_command}, this);
   reset();
 }
 
@@ -203,7 +213,10 @@ void RootPort::wrote_bridge_control(void* self, const RegisterWrite& write) {
 
 void RootPort::wrote_link_control(void* self, const RegisterWrite& write) {
   auto& port = *static_cast<RootPort*>(self);
-  if ((write.written & bridge::kRetrainLink) != 0) port.owner_.link_retrained();
+  if ((write.written & bridge::kRetrainLink) != 0) {
+    port.owner_.link_retrained();
+    if (port.link_active()) port.mark_bandwidth_managed();  // at the same rate too (PCIe 6.0 s7.5.3.8)
+  }
   if (((write.value ^ write.old_value) & bridge::kLinkDisable) == 0) return;
   port.owner_.link_disabled((write.value & bridge::kLinkDisable) != 0);
 }

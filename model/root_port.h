@@ -40,6 +40,7 @@ inline constexpr uint16_t kDetectedParityError = 1u << 15;
 inline constexpr uint32_t kLinkControl = 16;
 inline constexpr uint32_t kLinkStatus = 18;
 inline constexpr uint32_t kRootControl = 28;
+inline constexpr uint32_t kLinkControl2 = 48;
 inline constexpr uint16_t kLinkDisable = 1u << 4;
 inline constexpr uint16_t kRetrainLink = 1u << 5;
 inline constexpr uint16_t kDataLinkActive = 1u << 13;     ///< in Link Status
@@ -54,7 +55,8 @@ inline constexpr unsigned kLinkWidthMax = 4;
 /// On a link there is only device 0, whose pins pass unchanged.
 constexpr unsigned swizzle_intx(unsigned pin, unsigned device) { return (pin + device) % 4; }
 
-/// An error message that reached the root port from below, or an error of its own.
+/// An error message that reached the root port from below, or an error of its own; or no message at all, when software
+/// enables the interrupt for one that is waiting.
 struct RootError {
   ErrorMessage message = ErrorMessage::kNone;
   Rid source;
@@ -71,7 +73,7 @@ class RootPortOwner {
   virtual void link_disabled(bool disabled) = 0;
   /// Link Control's Retrain Link was set.
   virtual void link_retrained() {}
-  /// An error was counted in Root Error Status.
+  /// An error was counted in Root Error Status, or the interrupt for one was enabled.
   virtual void root_error(const RootError&) {}
 
  protected:
@@ -122,8 +124,11 @@ class RootPort {
   /// Max_Payload_Size Supported: a power of two from 128 to 4096 bytes. HwInit: at once, and after every power-on.
   void declare_max_payload(uint32_t bytes);
   void set_link_active(bool active);
-  /// What Link Status says about the link: speed 1..4, lanes 1..4. A change sets Link Bandwidth Management Status.
+  /// What Link Status says about the link: speed 1..4, lanes 1..4. A change of an active link sets Link Bandwidth
+  /// Management Status; a link that went down in between starts anew and sets nothing (PCIe 6.0 s7.5.3.8).
   void set_link_rate(unsigned speed, unsigned width);
+  /// Link Control 2's Target Link Speed: what the link trains to at best, 1..4.
+  unsigned target_link_speed() const;
   void set_secondary_status(uint16_t bits);
   bool parity_response() const;
   /// An error that the root port found itself.
@@ -148,9 +153,12 @@ class RootPort {
   };
   void refresh();
   void count(ErrorMessage message, Rid source);
+  void mark_bandwidth_managed();
+  bool link_active() const;
   static void wrote(void* self, const RegisterWrite& write);
   static void wrote_bridge_control(void* self, const RegisterWrite& write);
   static void wrote_link_control(void* self, const RegisterWrite& write);
+  static void wrote_root_error_command(void* self, const RegisterWrite& write);
 
   RootPortOwner& owner_;
   ConfigSpace config_;

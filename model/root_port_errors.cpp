@@ -4,12 +4,40 @@
 
 namespace dartboard::model {
 
+namespace {
+
+/// The interrupt is a level: Root Error Command's enables over what has been received (PCIe 6.0 s6.2.4.1.2).
+bool interrupt_level(uint32_t enables, uint32_t status) {
+  return ((enables & 1) != 0 && (status & aer::kCorReceived) != 0) ||
+         ((enables & 2) != 0 && (status & aer::kNonFatalReceived) != 0) ||
+         ((enables & 4) != 0 && (status & aer::kFatalReceived) != 0);
+}
+
+}  // namespace
+
 void RootPort::set_link_rate(unsigned speed, unsigned width) {
   RegisterFile& file = config_.file();
   const uint32_t at = pcie_ + bridge::kLinkStatus;
   const uint16_t old_status = file.peek16(at);
   const auto status = static_cast<uint16_t>((old_status & ~0x3ffu) | width << 4 | speed);
-  if (status != old_status) file.poke16(at, static_cast<uint16_t>(status | bridge::kBandwidthManaged));
+  if (status == old_status) return;
+  file.poke16(at, status);
+  if (link_active()) mark_bandwidth_managed();
+}
+
+unsigned RootPort::target_link_speed() const {
+  const unsigned target = config_.file().peek16(pcie_ + bridge::kLinkControl2) & 0xfu;
+  return target >= 1 && target <= bridge::kLinkSpeedMax ? target : bridge::kLinkSpeedMax;  // others are reserved
+}
+
+bool RootPort::link_active() const {
+  return (config_.file().peek16(pcie_ + bridge::kLinkStatus) & bridge::kDataLinkActive) != 0;
+}
+
+void RootPort::mark_bandwidth_managed() {
+  RegisterFile& file = config_.file();
+  const uint32_t at = pcie_ + bridge::kLinkStatus;
+  file.poke16(at, static_cast<uint16_t>(file.peek16(at) | bridge::kBandwidthManaged));
 }
 
 void RootPort::set_secondary_status(uint16_t bits) {
@@ -64,19 +92,21 @@ void RootPort::count(ErrorMessage message, Rid source) {
   file.poke32(aer_ + aer::kRootStatus, status);
   file.poke32(aer_ + aer::kErrorSource, sources);
 
-  // The interrupt is a level: Root Error Command's enables over what has been received (PCIe 6.0 s6.2.4.1.2).
   const uint32_t enables = file.peek32(aer_ + aer::kRootCommand);
-  const auto asserted = [enables](uint32_t of_status) {
-    return ((enables & 1) != 0 && (of_status & aer::kCorReceived) != 0) ||
-           ((enables & 2) != 0 && (of_status & aer::kNonFatalReceived) != 0) ||
-           ((enables & 4) != 0 && (of_status & aer::kFatalReceived) != 0);
-  };
   const unsigned severity = static_cast<unsigned>(message) - 1;
   const uint16_t root_control = file.peek16(pcie_ + bridge::kRootControl);
   owner_.root_error({.message = message,
                      .source = source,
-                     .interrupt = asserted(status) && !asserted(old_status),
+                     .interrupt = interrupt_level(enables, status) && !interrupt_level(enables, old_status),
                      .system_error = (root_control & bridge::kSystemErrorOnCorrectable << severity) != 0});
+}
+
+/// Enabling the interrupt for what has been received raises the level as a message would.
+void RootPort::wrote_root_error_command(void* self, const RegisterWrite& write) {
+  auto& port = *static_cast<RootPort*>(self);
+  const uint32_t status = port.config_.file().peek32(port.aer_ + aer::kRootStatus);
+  if (!interrupt_level(write.value, status) || interrupt_level(write.old_value, status)) return;
+  port.owner_.root_error({.interrupt = true});
 }
 
 }  // namespace dartboard::model

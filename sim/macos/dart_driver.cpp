@@ -262,11 +262,11 @@ bool DartDriver::invalidate(Iova iova, uint64_t pages) {
     const uint64_t first = iova.value >> geometry_.page_shift;
     const uint64_t last = first + pages - 1;
     uint64_t command = model::set_field(reg::kTlbOp, 0, reg::kTlbOpFlushSid);
-    if (pages <= kRangeFlushPagesMax && last <= UINT32_MAX) {
+    if (pages <= kRangeFlushPagesMax && last <= model::get_field(reg::kTlbPage, UINT32_MAX)) {
       // The streams' other translations stay cached.
       command |= model::mask_of(reg::kTlbFlushRange);
-      write(reg::kTlbStartPage, first);
-      write(reg::kTlbEndPage, last);
+      write(reg::kTlbStartPage, model::set_field(reg::kTlbPage, 0, first));
+      write(reg::kTlbEndPage, model::set_field(reg::kTlbPage, 0, last));
     }
     for (Sid sid : streams_) {
       write(reg::kTlbCmd, command | model::set_field(reg::kTlbStream, 0, sid.value));

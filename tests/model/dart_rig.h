@@ -85,8 +85,8 @@ class DartProgrammer {
   }
   /// t8110 alone.
   void flush_range(Sid sid, uint64_t first_page, uint64_t last_page) {
-    set(dart_reg::kTlbStartPage, first_page);
-    set(dart_reg::kTlbEndPage, last_page);
+    set(dart_reg::kTlbStartPage, set_field(dart_reg::kTlbPage, 0, first_page));
+    set(dart_reg::kTlbEndPage, set_field(dart_reg::kTlbPage, 0, last_page));
     set(dart_reg::kTlbCmd, set_field(dart_reg::kTlbOp, sid.value, dart_reg::kTlbOpFlushSid) |
                                mask_of(dart_reg::kTlbFlushRange));
   }

@@ -442,6 +442,33 @@ TEST_F(DartFaultTest, RemappedStreamTranslatesAsTheOtherAndFaultsAsItself) {
   EXPECT_EQ(get_field(kErrorSid, fault(Sid(9), kIova + 16 * kKiB, true)), 9u);
 }
 
+TEST_F(DartFaultTest, TheRangeRegistersHoldPageNumbersAtBitTwo) {
+  Pages pages(16 * kKiB);
+  const Hpa hpa = fabric.memory.wire(pages.data(), 16 * kKiB, 16 * kKiB);
+  TableWriter tables(fabric.memory, dart.geometry(), 2);
+  fabric.set_stream(kSid, tables.root());
+  fabric.dart_write(kTlbStartPage, 0xffff'ffff);
+  EXPECT_EQ(fabric.dart_read(kTlbStartPage), 0x3fff'fffcu);
+  const uint64_t page = kIova.value >> 14;
+  const struct {
+    uint64_t first, last;
+    bool flushed;
+  } rows[] = {{page << 2, page << 2, true},
+              {page, page, false},  // four times too low
+              {(page << 2) - 4, (page << 2) - 4, false},
+              {0, 0x3fff'fffc, true}};
+  for (const auto& row : rows) {
+    tables.map(kIova, hpa);
+    fabric.flush_all();
+    ASSERT_EQ(dart.translate(kSid, Fabric::kRid, kIova, true), hpa);
+    tables.unmap(kIova);
+    fabric.dart_write(kTlbStartPage, static_cast<uint32_t>(row.first));
+    fabric.dart_write(kTlbEndPage, static_cast<uint32_t>(row.last));
+    fabric.dart_write(kTlbCmd, 1u << 14 | kTlbOpFlushSid << 8 | kSid.value);
+    EXPECT_EQ(dart.translate(kSid, Fabric::kRid, kIova, true), row.flushed ? Hpa(0) : hpa) << &row - rows;
+  }
+}
+
 TEST_F(DartFaultTest, FlushTakesItsTimeAndBusySaysSo) {
   fabric.start(RootComplexConfig{.dart = {.tlb_flush_ns = 500}});
   Pages pages(16 * kKiB);

@@ -89,13 +89,44 @@ TEST_P(DartVariantTest, EachErrorHasTheVariantsBits) {
     if (c.why != DartError::kNoPmd) tables->map(kIova, c.pte);
     EXPECT_EQ(c.is_write ? write(kIova) : read(kIova), Outcome::kUnsupportedRequest);
     uint32_t expected = 1u << 31 | bit(c.why) | kSid.value << (registers.is_t8110() ? 20 : 24);
-    if (registers.is_t8110() && c.is_write) expected |= 1u << 28;
+    if (c.is_write) expected |= 1u << (registers.is_t8110() ? 28 : 10);
     EXPECT_EQ(registers.error(), expected);
     EXPECT_EQ(registers.error_address(), kIova.value);
     registers.clear_error();
     EXPECT_EQ(registers.error(), 0u);
     registers.flush_all();
   }
+}
+
+TEST_P(DartVariantTest, TheErrorTellsTheDirection) {
+  for (const bool is_write : {false, true}) {
+    EXPECT_EQ(is_write ? write(kIova) : read(kIova), Outcome::kUnsupportedRequest);
+    EXPECT_EQ(registers.error() >> (registers.is_t8110() ? 28 : 10) & 1, uint32_t{is_write});
+    registers.clear_error();
+  }
+}
+
+TEST_P(DartVariantTest, TheSubpageWindowCanBeSwitchedOffInDart1EntriesAlone) {
+  tables->map(kIova, Pte{.address = hpa, .subpage_start = 8, .no_subpage = true});
+  const bool dart1 = dart.layout().pte_format == PteFormat::kDart1;
+  EXPECT_EQ(write(kIova), dart1 ? Outcome::kSuccess : Outcome::kUnsupportedRequest);
+  EXPECT_EQ(write(kIova + 32), Outcome::kSuccess);
+}
+
+TEST_P(DartVariantTest, BypassFollowsTranslateOff) {
+  if (!dart.layout().full_bypass) return;
+  start({.bypass_support = true});
+  const uint32_t tcr = dart.layout().tcr_of(kSid);
+  tables->map(kIova, Pte{.address = hpa});
+  EXPECT_EQ(dart.translate(kSid, Fabric::kRid, kIova, true), hpa);
+  registers.set(tcr, 0);
+  EXPECT_EQ(dart.translate(kSid, Fabric::kRid, kIova, true), Hpa(0)) << "neither: refused, not passed";
+  registers.clear_error();
+  registers.set(tcr, mask_of(dart.layout().tcr_bypass));
+  EXPECT_EQ(dart.translate(kSid, Fabric::kRid, kIova, true).value, kIova.value) << "cached translations do not matter";
+  registers.translate(kSid, false);
+  EXPECT_EQ(dart.translate(kSid, Fabric::kRid, kIova, true), hpa);
+  EXPECT_EQ(registers.error(), 0u);
 }
 
 TEST_P(DartVariantTest, AFaultMayBeACompleterAbort) {
@@ -221,7 +252,7 @@ TEST_P(DartOlderVariant, FourTtbrsExtendTheAddress) {
   EXPECT_EQ(dart.translate(kSid, Fabric::kRid, kIova, true), hpa);
   EXPECT_EQ(dart.translate(kSid, Fabric::kRid, high, true), hpa + kPage);
   EXPECT_EQ(write(Iova(uint64_t{2} << 36)), Outcome::kUnsupportedRequest);
-  EXPECT_EQ(registers.error() & 0x00ff'ffff, bit(DartError::kNoTtbr));
+  EXPECT_EQ(registers.error() & 0x00ff'ffff, bit(DartError::kNoTtbr) | mask_of(dart8020_reg::kErrorWrite));
   EXPECT_EQ(write(Iova(uint64_t{1} << 38)), Outcome::kUnsupportedRequest) << "past the last TTBR";
 }
 
@@ -229,8 +260,9 @@ TEST_P(DartOlderVariant, LaterErrorsAddTheirCodes) {
   ASSERT_EQ(write(kIova), Outcome::kUnsupportedRequest);
   tables->map(kIova, Pte{.address = hpa, .no_read = true});
   ASSERT_EQ(read(kIova + 0x20), Outcome::kUnsupportedRequest);
-  EXPECT_EQ(registers.error() & 0x00ff'ffff, bit(DartError::kNoPmd) | bit(DartError::kReadFault));
-  EXPECT_EQ(registers.error_address(), kIova.value) << "the first one's";
+  EXPECT_EQ(registers.error() & 0x00ff'ffff,
+            bit(DartError::kNoPmd) | bit(DartError::kReadFault) | mask_of(dart8020_reg::kErrorWrite));
+  EXPECT_EQ(registers.error_address(), kIova.value) << "the first one's, as is the direction";
 }
 
 TEST_P(DartOlderVariant, TcrKeepsErrorsQuiet) {

@@ -129,6 +129,24 @@ TEST_F(Resizable, GrowingDropsTheAddressBitsBelowTheSize) {
   EXPECT_EQ(bus.config_read(cfg::kBar0 + 8, 8), 0x12'0000'000cu);
 }
 
+// Software must not do this (PCIe 6.0 s7.8.6.3); if it does, decoding follows the register at once.
+TEST_F(Resizable, ASizeThatChangesWhileDecodeIsOnIsDecodedAtOnce) {
+  bus.config_write(cfg::kCommand, 0, 2);
+  resize(4);
+  place(bus);
+  bus.read(kFullBar2 + 2 * kMiB, 4);
+  ASSERT_EQ(bus.outcome, Outcome::kSuccess);
+  resize(1);
+  bus.read(kFullBar2 + 2 * kMiB, 4);
+  EXPECT_EQ(bus.outcome, Outcome::kUnsupportedRequest) << "outside now";
+  EXPECT_FALSE(device.direct_memory(2, 2 * kMiB, 4));
+  bus.read(kFullBar2, 4);
+  EXPECT_EQ(bus.outcome, Outcome::kSuccess) << "the address holds";
+  resize(4);
+  bus.read(kFullBar2 + 2 * kMiB, 4);
+  EXPECT_EQ(bus.outcome, Outcome::kSuccess);
+}
+
 TEST_F(Resizable, AResetBringsTheDeclaredSizeBack) {
   for (const ResetKind kind : {ResetKind::kFlr, ResetKind::kHotReset, ResetKind::kPowerOn}) {
     resize(13);
@@ -171,14 +189,19 @@ TEST_F(Features, TheExtendedChainIsAcyclicAndEndsIn4KiB) {
   EXPECT_EQ(count, 5u) << "AER, serial number, resizable BAR, ATS, vendor";
 }
 
-TEST_F(Features, AnAbsentFunctionIsUnsupportedAndNoErrorIsRecorded) {
+TEST_F(Features, AnAbsentFunctionIsUnsupportedAndRecordedByTheOneThatIsThere) {
   const uint32_t status = bus.capability(pcie::kId) + pcie::kDeviceStatus;
+  const uint32_t aer = extended(aer::kId);
+  bus.config_write(aer + aer::kCorrectableMask, 0, 4);
   bus.completer = Rid(1, 0, 3);
   EXPECT_EQ(bus.config_read(0, 4), 0xffff'ffffu);
   EXPECT_EQ(bus.outcome, Outcome::kUnsupportedRequest);
   bus.config_write(0x3c, 1, 1);
   bus.completer = Rid(1, 0, 0);
-  EXPECT_EQ(bus.config_read(status, 2), 0u);
+  EXPECT_EQ(bus.config_read(status, 2), pcie::kCorrectableDetected | pcie::kUnsupportedRequestDetected) << "advisory";
+  EXPECT_EQ(bus.config_read(aer + aer::kUncorrectableStatus, 4), aer::kUnsupportedRequest);
+  EXPECT_EQ(bus.config_read(aer + aer::kHeaderLog + 8, 4) >> 16, 0x0103u) << "the function that was looked for";
+  EXPECT_TRUE(upstream.errors.empty()) << "and told to nobody while reporting is off";
   EXPECT_EQ(bus.config_read(0x3c, 1), 0u);
   EXPECT_EQ(device.rid(), Rid(1, 0, 0)) << "not captured either";
 }

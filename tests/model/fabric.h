@@ -307,8 +307,8 @@ class Fabric {
                static_cast<uint32_t>(set_field(dart_reg::kTlbOp, sid.value, dart_reg::kTlbOpFlushSid)));
   }
   void flush_range(Sid sid, uint64_t first_page, uint64_t last_page) {
-    dart_write(dart_reg::kTlbStartPage, static_cast<uint32_t>(first_page));
-    dart_write(dart_reg::kTlbEndPage, static_cast<uint32_t>(last_page));
+    dart_write(dart_reg::kTlbStartPage, static_cast<uint32_t>(set_field(dart_reg::kTlbPage, 0, first_page)));
+    dart_write(dart_reg::kTlbEndPage, static_cast<uint32_t>(set_field(dart_reg::kTlbPage, 0, last_page)));
     dart_write(dart_reg::kTlbCmd,
                static_cast<uint32_t>(set_field(dart_reg::kTlbOp, sid.value, dart_reg::kTlbOpFlushSid) |
                                      mask_of(dart_reg::kTlbFlushRange)));

@@ -46,6 +46,26 @@ TEST_F(LinkTest, HoldsAreQuietAndIndependent) {
   EXPECT_TRUE(told.empty());
 }
 
+TEST_F(LinkTest, AReturnAfterALossIsToldWhoeverLetsItUp) {
+  link.set_present(true);
+  told.clear();
+  link.take_down();
+  link.hold(Link::kHotReset);
+  link.bring_up();
+  EXPECT_FALSE(link.up());
+  link.let_go(Link::kHotReset);
+  EXPECT_TRUE(link.up());
+  EXPECT_EQ(told, (std::vector<bool>{false, true}));
+  link.hold(Link::kHotReset);
+  link.let_go(Link::kHotReset);
+  EXPECT_EQ(told, (std::vector<bool>{false, true})) << "once";
+  link.hold(Link::kPerst);
+  link.take_down();
+  link.bring_up();
+  link.let_go(Link::kPerst);
+  EXPECT_EQ(told, (std::vector<bool>{false, true})) << "a loss that nobody could see is not told, nor its end";
+}
+
 TEST_F(LinkTest, ResetForgetsLossAndHolds) {
   link.set_present(true);
   link.take_down();

@@ -235,6 +235,23 @@ TEST_F(Faults, ALinkStuckInRecoveryTimesOutOrFallsDown) {
   expect_alive();
 }
 
+TEST_F(Faults, ABouncingLinkComesBackThoughSoftwareResetsItMeanwhile) {
+  begin(RootComplexConfig{.link_training_ns = 20 * kNsPerMs});
+  Outcome outcome;
+  read_under(F::kLinkBounce, &outcome);
+  EXPECT_EQ(outcome, Outcome::kLinkDown);
+  fabric.sink->links.clear();
+  fabric.config_write(bridge::kBridgeControl, bridge::kSecondaryBusReset, 2);
+  fabric.config_write(bridge::kBridgeControl, 0, 2);
+  fabric.timeline.advance(20 * kNsPerMs);
+  EXPECT_FALSE(fabric.root.link().up()) << "trained, but the cable is not back";
+  fabric.timeline.advance(80 * kNsPerMs);
+  EXPECT_TRUE(fabric.root.link().up());
+  EXPECT_EQ(fabric.sink->links, std::vector<bool>{true});
+  enumerate();
+  expect_alive();
+}
+
 TEST_F(Faults, ALinkThatDoesNotTrainStaysDownUntilTheNextTry) {
   {
     OneFault fault(F::kLinkTrainingTimeout);

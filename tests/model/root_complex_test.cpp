@@ -1,7 +1,8 @@
 // tests/model/root_complex_test.cpp - the whole fabric: what the CPU and the device ask, and how each request ends.
+#include <functional>
+
 #include "model/capabilities.h"
 #include "model/root_complex.h"
-
 #include "tests/model/fabric.h"
 
 namespace dartboard::model::test {
@@ -356,6 +357,62 @@ TEST_F(DmaTest, PlainPayloadIsTheDevicesOwnRequest) {
   EXPECT_EQ(std::memcmp(pages.data(), &word, 4), 0);
 }
 
+TEST_F(DmaTest, ARefusalMarksTheRootPortAsCompleter) {
+  const uint32_t aer = fabric.root.root_port().config().find_extended_capability(aer::kId);
+  const uint32_t pcie = fabric.root.root_port().config().find_capability(pcie::kId);
+  constexpr uint32_t kAdvisory = pcie::kCorrectableDetected;
+  constexpr uint32_t kNonFatal = pcie::kNonFatalDetected;
+  const struct {
+    bool abort, writing;
+    uint16_t secondary;
+    uint32_t device_status;  // a refused read is the requester's business: advisory
+  } rows[] = {
+      {false, false, 0, kAdvisory | pcie::kUnsupportedRequestDetected},
+      {false, true, 0, kNonFatal | pcie::kUnsupportedRequestDetected},
+      {true, false, bridge::kSignaledTargetAbort, kAdvisory},
+      {true, true, bridge::kSignaledTargetAbort, kNonFatal},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(&row - rows);
+    fabric.start(RootComplexConfig{.dart = {.completer_abort = row.abort}});
+    fabric.enumerate();
+    map();
+    fabric.config_write(aer + aer::kCorrectableMask, 0, 4);
+    EXPECT_EQ(fabric.dma(kIova.value + 16 * kKiB, &word, 4, row.writing),
+              row.abort ? Outcome::kCompleterAbort : Outcome::kUnsupportedRequest);
+    EXPECT_EQ(fabric.config_read(bridge::kSecondaryStatus, 2), row.secondary);
+    EXPECT_EQ(fabric.config_read(cfg::kStatus, 2) &
+                  (cfg::kStatusSignaledTargetAbort | cfg::kStatusReceivedTargetAbort | cfg::kStatusReceivedMasterAbort),
+              0u)
+        << "that is the primary side's";
+    EXPECT_EQ(fabric.config_read(pcie + pcie::kDeviceStatus, 2), row.device_status);
+    EXPECT_EQ(fabric.config_read(aer + aer::kUncorrectableStatus),
+              row.abort ? aer::kCompleterAbort : aer::kUnsupportedRequest);
+    fabric.config_write(bridge::kSecondaryStatus, row.secondary, 2);
+    EXPECT_EQ(fabric.config_read(bridge::kSecondaryStatus, 2), 0u) << "RW1C";
+  }
+}
+
+TEST_F(DmaTest, ARequestWithoutEnabledBytesMovesNothing) {
+  const unsigned char disabled = TLM_BYTE_DISABLED;
+  for (const auto command : {tlm::TLM_READ_COMMAND, tlm::TLM_WRITE_COMMAND}) {
+    tlm::tlm_generic_payload payload;
+    payload.set_command(command);
+    payload.set_address(kIova.value);
+    payload.set_data_ptr(reinterpret_cast<unsigned char*>(&word));
+    payload.set_data_length(4);
+    payload.set_streaming_width(4);
+    payload.set_byte_enable_ptr(const_cast<unsigned char*>(&disabled));
+    payload.set_byte_enable_length(1);
+    sc_core::sc_time delay;
+    fabric.device->upstream->b_transport(payload, delay);
+    EXPECT_TRUE(payload.is_response_ok()) << "a zero-length read only flushes";
+    EXPECT_EQ(word, 0xdead'beefu);
+  }
+  EXPECT_TRUE(pages.all(std::byte{0}));
+  EXPECT_EQ(fabric.dma(kIova.value, &word, 0, false), Outcome::kSuccess);
+}
+
 TEST_F(DmaTest, ByteEnablesWriteTheEnabledBytesOnly) {
   unsigned char enables[] = {TLM_BYTE_ENABLED, TLM_BYTE_DISABLED};
   tlm::tlm_generic_payload payload;
@@ -448,6 +505,58 @@ TEST_F(RootComplexTest, IntxIsALevelAndDropsWithTheLink) {
   fabric.device->upstream->set_intx(1, true);  // cannot be sent
   const std::vector<std::pair<unsigned, bool>> expected = {{1, true}, {1, false}};
   EXPECT_EQ(fabric.sink->intx, expected);
+}
+
+TEST_F(RootComplexTest, TheLinkTrainsToTheTargetSpeed) {
+  const uint32_t pcie = fabric.root.root_port().config().find_capability(0x10);
+  EXPECT_EQ(fabric.config_read(pcie + 44), 0xfu << 1) << "Link Capabilities 2: 2.5 to 16 GT/s";
+  const auto speed = [&] { return fabric.config_read(pcie + bridge::kLinkStatus, 2) & 0xf; };
+  const auto retrain = [&] { fabric.config_write(pcie + bridge::kLinkControl, bridge::kRetrainLink, 2); };
+  EXPECT_EQ(fabric.config_read(pcie + bridge::kLinkControl2, 2), 4u);
+  for (const uint32_t target : {1u, 3u, 2u, 4u}) {
+    const uint32_t before = speed();
+    fabric.config_write(pcie + bridge::kLinkControl2, target, 2);
+    EXPECT_EQ(speed(), before) << "not before it trains";
+    retrain();
+    EXPECT_EQ(speed(), target);
+  }
+  fabric.config_write(pcie + bridge::kLinkControl2, 1, 2);
+  fabric.config_write(bridge::kBridgeControl, bridge::kSecondaryBusReset, 2);
+  fabric.config_write(bridge::kBridgeControl, 0, 2);
+  EXPECT_EQ(speed(), 1u) << "a hot reset trains too";
+  for (const uint32_t reserved : {0u, 5u, 15u}) {
+    fabric.config_write(pcie + bridge::kLinkControl2, reserved, 2);
+    retrain();
+    EXPECT_EQ(speed(), 4u) << "reserved: no limit";
+  }
+}
+
+TEST_F(RootComplexTest, IntxDropsWhileSoftwareHoldsTheLinkDown) {
+  const uint32_t link_control = fabric.root.root_port().config().find_capability(0x10) + bridge::kLinkControl;
+  const struct {
+    const char* what;
+    std::function<void()> hold, let_go;
+  } rows[] = {
+      {"Secondary Bus Reset", [&] { fabric.config_write(bridge::kBridgeControl, bridge::kSecondaryBusReset, 2); },
+       [&] { fabric.config_write(bridge::kBridgeControl, 0, 2); }},
+      {"PERST", [&] { fabric.write(kPortBase + port_reg::kPerst, 0); },
+       [&] { fabric.write(kPortBase + port_reg::kPerst, port_reg::kPerstReleased); }},
+      {"Link Disable", [&] { fabric.config_write(link_control, bridge::kLinkDisable, 2); },
+       [&] { fabric.config_write(link_control, 0, 2); }},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.what);
+    fabric.sink->intx.clear();
+    fabric.device->upstream->set_intx(0, true);
+    row.hold();
+    EXPECT_EQ(interrupt_status() & 0xf, 0u) << "the wire is a state of the link";
+    fabric.device->upstream->set_intx(0, true);
+    EXPECT_EQ(interrupt_status() & 0xf, 0u) << "and cannot be sent over one that is down";
+    row.let_go();
+    EXPECT_EQ(interrupt_status() & 0xf, 0u);
+    const std::vector<std::pair<unsigned, bool>> expected = {{0, true}, {0, false}};
+    EXPECT_EQ(fabric.sink->intx, expected) << "each edge is told once";
+  }
 }
 
 TEST_F(RootComplexTest, DirectMemoryNeedsLinkWindowCommandAndBar) {

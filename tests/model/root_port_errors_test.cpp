@@ -102,6 +102,54 @@ TEST_F(RootPortErrors, TheInterruptIsRaisedOncePerCleaningByWhatIsEnabled) {
   }
 }
 
+TEST_F(RootPortErrors, TheInterruptIsRaisedWhenItIsEnabledForWhatWaits) {
+  const struct {
+    std::vector<M> waiting;
+    std::vector<uint32_t> commands;
+    unsigned interrupts;  // of the writes of Root Error Command
+  } rows[] = {
+      {{}, {7}, 0},
+      {{M::kCorrectable}, {1}, 1},
+      {{M::kCorrectable}, {6}, 0},
+      {{M::kNonFatal}, {5, 2}, 1},
+      {{M::kFatal}, {4, 4, 7}, 1},                   // up already
+      {{M::kFatal}, {4, 0, 4}, 2},                   // down and up again
+      {{M::kCorrectable, M::kFatal}, {1, 5, 4}, 1},  // one level for all three
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(&row - rows);
+    set_aer(aer::kRootCommand, 0);
+    set_aer(aer::kRootStatus, 0xffff'ffff);
+    for (const M message : row.waiting) port.receive(message, Rid(1, 0, 0));
+    errors.clear();
+    for (const uint32_t command : row.commands) set_aer(aer::kRootCommand, command);
+    EXPECT_EQ(errors.size(), row.interrupts);
+    for (const RootError& error : errors) {
+      EXPECT_TRUE(error.interrupt);
+      EXPECT_EQ(error.message, M::kNone) << "none came";
+      EXPECT_FALSE(error.system_error);
+    }
+  }
+}
+
+TEST_F(RootPortErrors, SourceAndFirstFatalStayUntilTheirOwnBitsAreCleared) {
+  const Rid first(1, 0, 0), second(1, 0, 1);
+  port.receive(M::kFatal, first);
+  port.receive(M::kCorrectable, first);
+  set_aer(aer::kRootStatus, aer::kCorReceived);
+  port.receive(M::kCorrectable, second);
+  port.receive(M::kNonFatal, second);
+  EXPECT_EQ(aer(aer::kErrorSource), 0x0100'0101u) << "each half by its own Received bit";
+  EXPECT_EQ(aer(aer::kRootStatus), aer::kCorReceived | aer::kUncorReceived | aer::kMultipleUncorReceived |
+                                       aer::kFirstUncorFatal | aer::kFatalReceived | aer::kNonFatalReceived);
+  set_aer(aer::kRootStatus, aer::kUncorReceived);
+  port.receive(M::kNonFatal, second);
+  EXPECT_EQ(aer(aer::kErrorSource), 0x0101'0101u);
+  set_aer(aer::kRootStatus, 0xffff'ffff);
+  EXPECT_EQ(aer(aer::kRootStatus), 0u);
+  EXPECT_EQ(aer(aer::kErrorSource), 0x0101'0101u) << "read-only and sticky: meaningless, not cleared";
+}
+
 TEST_F(RootPortErrors, RootControlAsksForSystemErrorsBySeverity) {
   const uint32_t root_control = port.config().find_capability(pcie::kId) + bridge::kRootControl;
   for (unsigned severity = 0; severity < 3; ++severity) {
@@ -125,6 +173,7 @@ TEST_F(RootPortErrors, ItsOwnErrorsNeedDeviceControlNotBridgeControl) {
 
 TEST_F(RootPortErrors, ALowerRateIsShownUntilRetrained) {
   const uint32_t status = port.config().find_capability(pcie::kId) + bridge::kLinkStatus;
+  port.set_link_active(true);
   port.set_link_rate(4, 4);
   EXPECT_EQ(port.config_read(status, 2) & bridge::kBandwidthManaged, 0u) << "no change, no mark";
   port.set_link_rate(1, 2);
@@ -134,6 +183,26 @@ TEST_F(RootPortErrors, ALowerRateIsShownUntilRetrained) {
   EXPECT_EQ(port.config_read(status, 2) & bridge::kBandwidthManaged, 0u) << "RW1C";
   port.config_write(port.config().find_capability(pcie::kId) + bridge::kLinkControl, bridge::kRetrainLink, 2);
   EXPECT_EQ(retrained, 1u);
+}
+
+TEST_F(RootPortErrors, BandwidthManagementStatusIsSetByRetrainingAnActiveLinkOnly) {
+  const uint32_t link_control = port.config().find_capability(pcie::kId) + bridge::kLinkControl;
+  const auto managed = [&] {
+    const bool set = (port.config_read(link_control + 2, 2) & bridge::kBandwidthManaged) != 0;
+    port.config_write(link_control + 2, bridge::kBandwidthManaged, 2);
+    return set;
+  };
+  port.set_link_active(true);
+  port.config_write(link_control, bridge::kRetrainLink, 2);
+  EXPECT_TRUE(managed()) << "every write of Retrain Link, at the same rate too";
+  port.config_write(link_control, bridge::kRetrainLink | uint32_t{bridge::kBandwidthManaged} << 16, 4);
+  EXPECT_TRUE(managed()) << "set after the clearing in the same write";
+  port.config_write(link_control, 0, 2);
+  EXPECT_FALSE(managed());
+  port.set_link_active(false);
+  port.config_write(link_control, bridge::kRetrainLink, 2);
+  port.set_link_rate(1, 1);
+  EXPECT_FALSE(managed()) << "the link was down in between";
 }
 
 TEST(SwizzleTest, PinsRotateByDeviceNumber) {

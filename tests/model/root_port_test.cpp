@@ -49,6 +49,24 @@ TEST_F(RootPortTest, ConfigurationRequestsGoByBusNumber) {
   }
 }
 
+TEST_F(RootPortTest, BusesAboveTheSubordinateAreNobodysHoweverTheNumbersLie) {
+  const struct {
+    unsigned secondary, subordinate, bus;
+    ConfigRoute route;
+  } rows[] = {
+      {5, 5, 5, ConfigRoute::kDevice},       {5, 5, 6, ConfigRoute::kNobody},   {5, 4, 4, ConfigRoute::kNobody},
+      {5, 4, 6, ConfigRoute::kNobody},       {5, 0, 6, ConfigRoute::kNobody},   {255, 255, 255, ConfigRoute::kDevice},
+      {254, 255, 255, ConfigRoute::kBehind}, {0, 255, 1, ConfigRoute::kNobody}, {0, 255, 255, ConfigRoute::kNobody},
+  };
+  for (const auto& row : rows) {
+    port.config_write(bridge::kPrimaryBus, 77, 1);  // of no consequence on PCIe
+    port.config_write(bridge::kSecondaryBus, row.secondary, 1);
+    port.config_write(bridge::kSubordinateBus, row.subordinate, 1);
+    EXPECT_EQ(port.route(row.bus, 0, 0), row.route) << row.secondary << "-" << row.subordinate << ": " << row.bus;
+    EXPECT_EQ(port.route(0, 0, 0), ConfigRoute::kRootPort) << "its own bus wins";
+  }
+}
+
 TEST_F(RootPortTest, BeforeEnumerationNobodyIsBehindIt) {
   EXPECT_EQ(port.route(0, 0, 0), ConfigRoute::kRootPort);
   EXPECT_EQ(port.route(1, 0, 0), ConfigRoute::kNobody);
@@ -80,6 +98,40 @@ TEST_F(RootPortTest, WindowWithBaseAboveLimitIsClosed) {
   port.config_write(bridge::kPrefetchBase, 0x0000'0010, 4);
   for (const uint64_t address : {uint64_t{0}, uint64_t{0xfffff}, uint64_t{0x10'0000}}) {
     EXPECT_FALSE(port.claims(address, 4)) << std::hex << address;
+  }
+}
+
+TEST_F(RootPortTest, WindowsAreComparedWithAllTheirBits) {
+  struct Row {
+    uint32_t memory, prefetch, base_upper, limit_upper;
+    uint64_t address;
+    bool claimed;
+  };
+  constexpr uint32_t kClosed = 0x0000'fff0;
+  const Row rows[] = {
+      // The memory window has no bits above 31, and ends there at the latest.
+      {0xfff0'fff0, kClosed, 0, 0, 0xffff'fffc, true},
+      {0xfff0'fff0, kClosed, 0, 0, 0x1'0000'0000, false},
+      {0xfff0'fff0, kClosed, 0, 0, 0x1'fff0'0000, false},
+      // Base above limit by the upper half alone: closed, whatever the lower halves say.
+      {kClosed, 0xfff0'0000, 5, 4, 0x5'0000'0000, false},
+      {kClosed, 0xfff0'0000, 5, 4, 0x4'8000'0000, false},
+      // Base below limit by the upper half alone: open.
+      {kClosed, 0x0000'fff0, 4, 5, 0x4'fff0'0000, true},
+      {kClosed, 0x0000'fff0, 4, 5, 0x5'000f'fffc, true},
+      {kClosed, 0x0000'fff0, 4, 5, 0x5'0010'0000, false},
+      {kClosed, 0x0000'fff0, 4, 5, 0x4'ffef'fffc, false},
+      // The low four bits tell the kind of window and are no address.
+      {0x401f'401f, kClosed, 0, 0, 0x401f'fffc, true},
+      {0x401f'401f, kClosed, 0, 0, 0x400f'fffc, false},
+  };
+  write16(cfg::kCommand, cfg::kCommandMemory);
+  for (const Row& row : rows) {
+    port.config_write(bridge::kMemoryBase, row.memory, 4);
+    port.config_write(bridge::kPrefetchBase, row.prefetch, 4);
+    port.config_write(bridge::kPrefetchBaseUpper, row.base_upper, 4);
+    port.config_write(bridge::kPrefetchLimitUpper, row.limit_upper, 4);
+    EXPECT_EQ(port.claims(row.address, 4), row.claimed) << "row " << &row - rows;
   }
 }
 
