@@ -80,15 +80,17 @@ class JsonlWriter final : public EventWriter {
   }
 
   std::vector<RecordCount> left_out() const override { return left_out_.list(); }
+  uint64_t events_left_out() const override { return left_out_.events(); }
 
  private:
   void add(const Event& event, const Reply* reply) {
     const std::string_view name = to_string(event.kind);
     const std::string_view command = event.is_request() ? command_of(event.kind) : std::string_view();
-    if (command.empty()) return left_out_.add(name, kNoKind);
-    if (event.device != 0) return left_out_.add(name, kOtherDevice);
-    if (!event.data.is_whole() || (reply != nullptr && !reply->data.is_whole())) return left_out_.add(name, kNoPayload);
-    if (!can_ask(event, reply)) return left_out_.add(name, kRefused);
+    if (command.empty()) return left_out_.add_event(name, kNoKind);
+    if (event.device != 0) return left_out_.add_event(name, kOtherDevice);
+    if (!event.data.is_whole() || (reply != nullptr && !reply->data.is_whole()))
+      return left_out_.add_event(name, kNoPayload);
+    if (!can_ask(event, reply)) return left_out_.add_event(name, kRefused);
 
     uint64_t bar = event.target, a0 = event.address, a1 = event.length, a2 = 0;
     switch (event.kind) {
