@@ -49,13 +49,13 @@ ExitCode run(const Options& options) {
                     {"format", (*format)->name},
                     {"events", copied->events},
                     {"of_events", copied->of_events},
-                    {"bytes", copied->bytes},
+                    {"bytes", copied->bytes ? nlohmann::ordered_json(*copied->bytes) : nlohmann::ordered_json()},
                     {"payloads", traces::to_string(write.payloads)},
                     {"left_out", to_json(copied->left_out)}});
   } else {
     const Style style(to);
-    fmt::print(to, "{}: {}, {} in {}\n", style.strong(options.out), events_text(copied->events, copied->of_events),
-               bytes_text(copied->bytes), (*format)->name);
+    fmt::print(to, "{}: {}{}\n", style.strong(options.out), events_text(copied->events, copied->of_events),
+               size_text(*copied, **format));
     print_left_out(to, copied->left_out);
   }
   return ExitCode::kOk;

@@ -89,9 +89,12 @@ Result<Copied> copy_trace(traces::EventReader& reader, const std::string& path, 
   copied.events = copied.of_events - std::min(copied.of_events, (*writer)->events_left_out());
   writer->reset();
   std::error_code ignored;
-  const auto bytes = fs::file_size(path, ignored);
-  copied.bytes = ignored ? 0 : bytes;
+  if (fs::is_regular_file(path, ignored)) copied.bytes = fs::file_size(path, ignored);
   return copied;
+}
+
+std::string size_text(const Copied& copied, const traces::Format& format) {
+  return fmt::format("{} in {}", copied.bytes ? ", " + bytes_text(*copied.bytes) : "", format.name);
 }
 
 std::string events_text(uint64_t events, uint64_t of_events) {

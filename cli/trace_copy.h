@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,7 @@ bool is_standard_output(const std::string& out);
 struct Copied {
   uint64_t of_events = 0;                     ///< that the reader gave
   uint64_t events = 0;                        ///< of them, those that are in the new file
-  uint64_t bytes = 0;                         ///< of the new file
+  std::optional<uint64_t> bytes;              ///< of the new file; none of a pipe or device
   std::vector<traces::RecordCount> left_out;  ///< what its format could not carry: events and parts of events
 };
 
@@ -37,6 +38,8 @@ Result<Copied> copy_trace(traces::EventReader& reader, const std::string& path, 
                           const traces::WriteOptions& options, const std::function<void(traces::TraceInfo*)>& adjust,
                           const std::function<void(uint64_t)>& progress);
 
+/// ", 3 KiB in csv" or, of a pipe, " in csv".
+std::string size_text(const Copied& copied, const traces::Format& format);
 /// "12 events" or "3 of 12 events".
 std::string events_text(uint64_t events, uint64_t of_events);
 /// What was left out, a line for each reason; or as JSON.

@@ -72,7 +72,7 @@ ExitCode run(const Options& options) {
     print_json(to, {{"out", options.out},
                     {"format", (*format)->name},
                     {"events", copied->events},
-                    {"bytes", copied->bytes},
+                    {"bytes", copied->bytes ? nlohmann::ordered_json(*copied->bytes) : nlohmann::ordered_json()},
                     {"matches", filtered.matched()},
                     {"of_events", filtered.seen()},
                     {"read_to_the_end", !filtered.stopped_early()},
@@ -80,9 +80,9 @@ ExitCode run(const Options& options) {
                     {"left_out", to_json(copied->left_out)}});
   } else {
     const Style style(to);
-    fmt::print(to, "{}: {} of {} events{}, {} in {}\n", style.strong(options.out), with_commas(copied->events),
+    fmt::print(to, "{}: {} of {} events{}{}\n", style.strong(options.out), with_commas(copied->events),
                with_commas(filtered.seen()), filtered.stopped_early() ? " (the rest was not read)" : "",
-               bytes_text(copied->bytes), (*format)->name);
+               size_text(*copied, **format));
     if (copied->events != copied->of_events) {
       fmt::print(to, "{} {} of the {} events to be written\n", style.note("left out:"),
                  with_commas(copied->of_events - copied->events), with_commas(copied->of_events));

@@ -95,12 +95,13 @@ Result<std::unique_ptr<EventReader>> open_trace(const std::string& path, std::st
                   head->empty()
                       ? fmt::format("{} Get the whole file.", damage->sentence)
                       : fmt::format("{} That looks like no trace that dartboard reads ({}): get the whole file, "
-                                    "or name its format with --from.",
+                                    "or name its format to 'dartboard trace convert --from'.",
                                     damage->sentence, readable));
     }
     if (chosen == nullptr) {
       return fail(ErrorName::kFileCorrupt,
-                  fmt::format("{}: looks like no trace that dartboard reads ({}); if it is one, name it with --from.",
+                  fmt::format("{}: looks like no trace that dartboard reads ({}); if it is one, name its format to "
+                              "'dartboard trace convert --from'.",
                               path, readable));
     }
   }

@@ -169,6 +169,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "there is no strategy 'hope'; there are companion"},
         Refused{
             "UnknownWorkload", {"compare", "--workload", "floppy"}, 2, "there is no workload 'floppy'; there are llm"},
+        Refused{"WorkloadOfAnotherSuffix",
+                {"compare", "--workload", "boot.dbt"},
+                2,
+                "and any recorded session (a file with /"},
         Refused{"UnknownProfileToCompare", {"compare", "--profile", "m9-tb9"}, 2, "m9-tb9"},
         Refused{"TooSmallAGuest",
                 {"compare", "--workload", "nic", "--guest-memory", "8M"},
@@ -243,6 +247,7 @@ TEST(Program, AFileThatIsNoTraceIsBadInput) {
   const ProgramRun refused = run({"replay", write_file("not.jsonl", "hello\n")});
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_THAT(refused.err, HasSubstr("not.jsonl: looks like no trace that dartboard reads"));
+  EXPECT_THAT(refused.err, HasSubstr("name its format to 'dartboard trace convert --from'."));  // replay's is another
 }
 
 TEST(Program, WithoutADescriptionTheRequestsDescribeTheDevice) {

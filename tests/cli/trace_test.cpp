@@ -404,6 +404,16 @@ TEST(Trace, StandardOutputMayBeTheNewFileAndIsNotMixedWithWords) {
   EXPECT_THAT(report.err, HasSubstr("is standard output, which this command prints to"));
 }
 
+TEST(Trace, WhatIsNoFileHasNoSizeAndNoDescriptionBesideIt) {
+  const ProgramRun text = run({"trace", "convert", shipped_session(), "/dev/null", "--to", "jsonl"});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out, StartsWith("/dev/null: 27,207 events in jsonl\n"));
+  EXPECT_THAT(text.out, HasSubstr("left out: 1 device description: "));
+  EXPECT_FALSE(std::filesystem::exists("/dev/null.device.json"));
+  const Json json = json_of({"trace", "convert", shipped_session(), "/dev/null", "--to", "jsonl", "--json"});
+  EXPECT_TRUE(json["bytes"].is_null());
+}
+
 TEST(Trace, AFileThatCannotBeWrittenSaysWhatIsLeft) {
   if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
   for (const char* format : {"dbt", "csv"}) {

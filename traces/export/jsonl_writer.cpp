@@ -5,7 +5,9 @@
 // The protocol is requests of one device and their replies. Interrupts, unmaps, marks and what the device did are left
 // out, and so is what its reader would refuse.
 #include <algorithm>
+#include <filesystem>
 #include <memory>
+#include <system_error>
 
 #include <fmt/compile.h>
 
@@ -71,6 +73,11 @@ class JsonlWriter final : public EventWriter {
 
   Result<void> finish(const TraceInfo& info) override {
     if (const auto closed = file_->close(); !closed) return closed;
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(file_->path(), ignored)) {
+      left_out_.add("device description", "it stands in a file beside the trace, and this is a pipe or device");
+      return {};
+    }
     auto description = OutputFile::create(device_description_path(file_->path()));
     if (!description) return tl::unexpected(description.error());
     (*description)
