@@ -97,6 +97,14 @@ ExitCode refuse_arguments(const CLI::App& app, const CLI::ParseError& error) {
     }
     what += fmt::format("; there are {}", known);
   }
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError)) {
+    for (const CLI::Option* option : command->get_options()) {
+      if (option->get_positional() || option->count() == 0 || option->get_expected_max() <= 1) continue;
+      what += fmt::format(" (if it was given: {} takes all values behind it, so put it first, or -- before it)",
+                          option->get_name());
+      break;
+    }
+  }
   return report({ErrorName::kBadArgument, io_return::kBadArgument,
                  fmt::format("{}; '{} --help' shows what there is", what, path)});
 }

@@ -306,6 +306,10 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"MaskedAway", {"grep", shipped_session(), "--value", "2", "--mask", "1"}, "nothing can match"},
         Refused{"NamesOfNothing", {"grep", shipped_session(), "--reg", "A*", "--no-names"}, "give --names"},
         Refused{"MissingNames", {"dump", shipped_session(), "--names", "/none.json"}, "/none.json: cannot be opened"},
+        Refused{
+            "FileBehindValues",
+            {"grep", "--bar", "5", shipped_session(), "-c"},
+            "FILE is required (if it was given: --bar takes all values behind it, so put it first, or -- before it)"},
         Refused{"NegativeMax",
                 {"grep", shipped_session(), "--max", "-1"},
                 "--max: '-1' is not what was expected: a whole number"},
@@ -378,6 +382,10 @@ TEST(Trace, ADeviceIsCutOutOfSeveralAndIsTheOnlyOneThen) {
   const ProgramRun none = run({"trace", "cut", log, "-o", new_path("none.dbt"), "--dev", "9"});
   EXPECT_EQ(none.exit_code, 2);
   EXPECT_THAT(none.err, HasSubstr("has no device 9; its 5 devices are numbered from 0"));
+}
+
+TEST(Trace, TwoDashesEndTheValuesOfAnOption) {
+  EXPECT_EQ(run({"trace", "grep", "-c", "--kind", "probe", "--", shipped_session()}).out, "1\n");
 }
 
 TEST(Trace, ADeviceThatIsNotThereIsToldWhoeverAsks) {
