@@ -18,7 +18,11 @@ bool is_session(const std::string& name) {
 }
 
 Result<guest::Workload> load_workload(const std::string& name, uint64_t seed) {
-  if (!is_session(name)) return guest::make_workload(name, seed);
+  if (!is_session(name)) {
+    auto made = guest::make_workload(name, seed);
+    if (!made) made.error().sentence += ", and any recorded session (a file with / or .jsonl in its name)";
+    return made;
+  }
   auto session = traces::load_session(name);
   if (!session) return tl::unexpected(session.error());
   std::string short_name = name.substr(name.find_last_of('/') + 1);

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/exit_code.h"
 #include "model/endpoint/rtl/rtl_endpoint.h"
 #include "model/endpoint/script/script.h"
 #include "model/endpoint/test.h"
@@ -50,9 +51,12 @@ Result<std::unique_ptr<model::PcieDevice>> make_endpoint(const std::string& nota
   // A run of many power-ons meets the same error again and again: it is told once.
   options.on_error = [told = std::set<std::string>()](const model::ScriptError& error) mutable {
     if (!told.insert(error.sentence()).second) return;
-    fmt::print(stderr, "dartboard: {}. The device answers Unsupported Request from now on.\n", error.sentence());
+    print_error_line(
+        fmt::format("dartboard: {}. The device answers Unsupported Request from now on.", error.sentence()));
   };
-  options.on_log = [name = source->name](std::string_view line) { fmt::print(stderr, "{}: {}\n", name, line); };
+  options.on_log = [name = source->name](std::string_view line) {
+    print_error_line(fmt::format("{}: {}", name, line));
+  };
   options.draw = [](uint64_t bound) {
     return sim::Machine::instance().tape().draw(sim::DrawId::kDevice, bound == 0 ? UINT64_MAX : bound);
   };

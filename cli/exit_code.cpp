@@ -1,7 +1,10 @@
 // cli/exit_code.cpp - error names to exit status.
 #include "cli/exit_code.h"
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -39,16 +42,33 @@ ExitCode exit_code_of(ErrorName name) {
 ExitCode report(const Error& error) {
   const Style style(stderr);
   const bool stopped = !error.sentence.empty() && std::string_view(".?!").find(error.sentence.back()) != std::string_view::npos;
-  fmt::print(stderr, "{} {}{}\n", style.bad("dartboard:"), error.sentence, stopped ? "" : ".");
+  print_error_line(fmt::format("{} {}{}", style.bad("dartboard:"), error.sentence, stopped ? "" : "."));
   return exit_code_of(error.name);
+}
+
+void print_error_line(std::string_view line) {
+  const std::string whole = std::string(line) + "\n";
+  std::fwrite(whole.data(), 1, whole.size(), stderr);
+}
+
+ExitCode finish_output(ExitCode code) {
+  errno = 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  if (flushed && std::ferror(stdout) == 0) return code;
+  // Of a write that failed earlier the reason is gone.
+  return report({ErrorName::kFileUnreadable, io_return::kSuccess,
+                 fmt::format("standard output cannot be written{}{}; what was printed is not all of it",
+                             flushed ? "" : ": ", flushed ? "" : std::strerror(errno))});
 }
 
 const char kExitCodeHelp[] =
     "Exit codes:\n"
     "  0  everything as asked\n"
-    "  1  something does not hold: a divergence of a replay, a rule of the conformance suite, an invariant in a sweep,\n"
+    "  1  something does not hold: a divergence of a replay, a rule of the conformance suite, an invariant in a "
+    "sweep,\n"
     "     a difference of two traces\n"
-    "  2  bad input: an argument, file or profile; the sentence says which, where and what was expected\n"
+    "  2  bad input: an argument, file or profile; the sentence says which, where and what was expected. Or a file or\n"
+    "     standard output that cannot be written\n"
     "  3  --dext iokit on a system without IOKit\n"
     "  4  the simulated Mac panicked; the report names the cause\n"
     "  5  internal error\n";

@@ -1,4 +1,5 @@
 // cli/main.cpp - the program `dartboard`: arguments to commands.
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -10,6 +11,8 @@
 #include "cli/commands.h"
 #include "cli/endpoints.h"
 #include "cli/trace_commands.h"
+#include "cli/whole_number.h"
+#include "traces/tools/access.h"
 
 // SystemC's library has a main of its own that calls this; ours is used, and this is never called.
 extern "C" int sc_main(int, char**) {
@@ -68,6 +71,43 @@ constexpr const char* kStorageHelp =
 
 constexpr const char* kDextHelp =
     "The world: sim[:PROFILE] (PROFILE is a built-in name or a .dts or .dtb file) or iokit:[ROOT/]BB:DD.F (on a Mac)";
+
+/// Arguments that are not what they should be: says what is wrong, and where there is more to read.
+ExitCode refuse_arguments(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* command = &app;
+  std::string path = "dartboard";
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    path += " " + command->get_name();
+  }
+  std::string known;
+  for (const CLI::App* each : command->get_subcommands({})) known += (known.empty() ? "" : ", ") + each->get_name();
+  std::string what = error.what();
+  if (!known.empty()) {  // a command of this one was needed, and none was recognised
+    const std::vector<std::string> left = command->remaining();
+    const auto word =
+        std::find_if(left.begin(), left.end(), [](const std::string& text) { return !text.starts_with('-'); });
+    const std::string group = command == &app ? "" : command->get_name() + " ";
+    if (word != left.end()) {
+      what = fmt::format("unknown command '{}{}'", group, traces::printable(*word, 40));
+    } else if (!left.empty()) {
+      what = fmt::format("unknown option '{}'", traces::printable(left.front(), 40));
+    } else {
+      what = fmt::format("'{}' needs a command", path);
+    }
+    what += fmt::format("; there are {}", known);
+  }
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError)) {
+    for (const CLI::Option* option : command->get_options()) {
+      if (option->get_positional() || option->count() == 0 || option->get_expected_max() <= 1) continue;
+      what += fmt::format(" (if it was given: {} takes all values behind it, so put it first, or -- before it)",
+                          option->get_name());
+      break;
+    }
+  }
+  return report({ErrorName::kBadArgument, io_return::kBadArgument,
+                 fmt::format("{}; '{} --help' shows what there is", what, path)});
+}
 
 int parse_and_run(int argc, char** argv) {
   CLI::App app(kAbout, "dartboard");
@@ -159,7 +199,9 @@ int parse_and_run(int argc, char** argv) {
   inspect_command->add_option("--storage", inspect.storage, kStorageHelp)->default_str("64M");
   inspect_command->add_option("--path", inspect.path,
                               "Only what matches, such as 'dart' or 'pcic0/endpoint': parts of names, outermost first");
-  inspect_command->add_option("--depth", inspect.depth, "Levels to print (0: all)")->capture_default_str();
+  inspect_command->add_option("--depth", inspect.depth, "Levels to print (0: all)")
+      ->transform(whole_number(0, UINT32_MAX))
+      ->capture_default_str();
   inspect_command->add_flag("--open", inspect.open, "Claim the device as a backend does, and show the backend too");
   add_record_options(*inspect_command, inspect.record);
   inspect_command->add_flag("--json", inspect.json, "Print one JSON object instead of text");
@@ -186,7 +228,9 @@ int parse_and_run(int argc, char** argv) {
   sweep_command->add_option("--profile", sweep.profile, "The platform: a built-in name or a .dts or .dtb file")
       ->capture_default_str();
   sweep_command->add_option("--kind", sweep.kinds, "Only these faults (see 'dartboard faults')");
-  sweep_command->add_option("--sites", sweep.sites_per_kind, "At most this many sites of each kind, spread evenly (0: all)")
+  sweep_command
+      ->add_option("--sites", sweep.sites_per_kind, "At most this many sites of each kind, spread evenly (0: all)")
+      ->transform(whole_number())
       ->capture_default_str();
   sweep_command->add_option("--fault", sweep.fault,
                             "Run once, with this fault alone: KIND[@KEY][+SKIP][xTIMES][=AMOUNT][>NS][%ONE_IN]");
@@ -248,16 +292,22 @@ int parse_and_run(int argc, char** argv) {
   compare_command->add_option("--profile", compare.profiles,
                               "On these platforms: built-in names or .dts or .dtb files (m4pro-tb5 and linux-iommu)");
   compare_command->add_option("--guest-memory", compare.guest_bytes, "RAM of the guest (1G)")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(CLI::AsSizeValue(false))
+      ->transform(no_minus());
   compare_command->add_option("--pool", compare.pool_bytes, "Size of the bounce pool (64M)")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(CLI::AsSizeValue(false))
+      ->transform(no_minus());
   compare_command->add_option("--window", compare.window_bytes, "Size of a shared window (256K)")
-      ->transform(CLI::AsSizeValue(false));
-  compare_command->add_option("--run", compare.run_pages,
-                              "Pages in a row in scattered memory: 1 is the worst case, 512 huge pages")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 16))
+      ->transform(CLI::AsSizeValue(false))
+      ->transform(no_minus());
+  compare_command
+      ->add_option("--run", compare.run_pages,
+                   "Pages in a row in scattered memory: 1 is the worst case, 512 huge pages")
+      ->transform(whole_number(1, uint64_t{1} << 16))
       ->capture_default_str();
-  compare_command->add_option("--seed", compare.seed, "Of the generators")->capture_default_str();
+  compare_command->add_option("--seed", compare.seed, "Of the generators")
+      ->transform(whole_number())
+      ->capture_default_str();
   compare_command->add_option("--html", compare.html, "Write one page with plots to FILE");
   add_record_options(*compare_command, compare.record);
   compare_command->add_flag("--json", compare.json, "Print one JSON object instead of text");
@@ -277,16 +327,7 @@ int parse_and_run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // help or version: printed
-    const auto unknown = app.remaining();
-    const bool no_command = app.get_subcommands().empty() && !unknown.empty() && unknown.front().front() != '-';
-    std::string help;
-    for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
-      at = at->get_subcommands().front();
-      help += " " + at->get_name();
-    }
-    fmt::print(stderr, "dartboard: {}; 'dartboard{} --help' shows what there is.\n",
-               no_command ? fmt::format("unknown command '{:.40}'", unknown.front()) : e.what(), help);
-    return static_cast<int>(ExitCode::kBadInput);
+    return static_cast<int>(refuse_arguments(app, e));
   }
   ExitCode code = ExitCode::kOk;
   if (!wave.empty()) {   // only the command that was given has taken one
@@ -320,11 +361,14 @@ int parse_and_run(int argc, char** argv) {
 }  // namespace dartboard::cli
 
 int main(int argc, char** argv) {
-  // The last line of defence: exceptions are not used, but libraries may throw (out of memory).
+  using dartboard::cli::ExitCode;
+  // The last line of defence: exceptions are not used, but libraries may throw (out of memory, or fmt when standard
+  // output takes no more, which finish_output tells).
+  ExitCode code = ExitCode::kInternal;
   try {
-    return dartboard::cli::parse_and_run(argc, argv);
+    code = static_cast<ExitCode>(dartboard::cli::parse_and_run(argc, argv));
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "dartboard: internal error: %s.\n", e.what());
-    return static_cast<int>(dartboard::cli::ExitCode::kInternal);
+    if (std::ferror(stdout) == 0) std::fprintf(stderr, "dartboard: internal error: %s.\n", e.what());
   }
+  return static_cast<int>(dartboard::cli::finish_output(code));
 }

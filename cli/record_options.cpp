@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/recording.h"
+#include "cli/whole_number.h"
 
 namespace dartboard::cli {
 
@@ -34,10 +35,12 @@ void add_record_options(CLI::App& command, RecordOptions& options) {
       ->type_name("POLICY");
   with_record(command.add_option("--record-events-max", options.what.events_max,
                                  "Record at most N events; what comes after is counted"))
+      ->transform(whole_number())
       ->type_name("N");
   with_record(command.add_option("--record-bytes-max", options.what.bytes_max,
                                  "Record at most SIZE of payloads; what comes after is counted"))
       ->transform(CLI::AsSizeValue(false))
+      ->transform(no_minus())
       ->type_name("SIZE");
 }
 

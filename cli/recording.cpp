@@ -195,7 +195,8 @@ nlohmann::ordered_json RecordingResult::json() const {
 ExitCode RecordingResult::exit_code(ExitCode code) const {
   if (!counts.error) return code;
   Error error = *counts.error;
-  error.sentence = fmt::format("--record {} The run went on without it.", error.sentence);
+  error.sentence =
+      fmt::format("--record {} The run went on without it; what stands in the file can be read.", error.sentence);
   const ExitCode failure = report(error);
   return code == ExitCode::kOk ? failure : code;
 }

@@ -82,6 +82,11 @@ Result<traces::ReplayOptions> driver_options(const ReplayOptions& options) {
     }
     *point = *parsed;
   }
+  if (out.from.unit == out.until.unit && out.from.unit != traces::ReplayPoint::Unit::kNowhere &&
+      out.from.value >= out.until.value) {
+    return tl::unexpected(bad(fmt::format("--from {} does not lie before --until {}: nothing would be compared",
+                                          options.from, options.until)));
+  }
   out.stop_on_divergence = options.stop_on_divergence;
   out.by_register = options.mode == "registers";
   return out;
@@ -210,10 +215,13 @@ class Run {
   /// A verdict about half a recording would be taken for one about all of it.
   Error truncated(const traces::ReadReport& read) const {
     const std::string what = read.warnings.empty() ? guest_.path() + ": is truncated" : read.warnings.front();
+    const uint64_t whole = summary_.report.requests;
+    const std::string rest =
+        whole == 0 ? "No request before it is whole"
+                   : fmt::format("The {} requests before it had {} divergences; --until {} replays them alone", whole,
+                                 summary_.report.divergences, whole);
     return Error{ErrorName::kFileCorrupt, io_return::kSuccess,
-                 fmt::format("{}{} The {} requests before it had {} divergences; --until {} replays them alone", what,
-                             what.ends_with('.') ? "" : ".", summary_.report.requests, summary_.report.divergences,
-                             summary_.report.requests)};
+                 fmt::format("{}{} {}", what, what.ends_with('.') ? "" : ".", rest)};
   }
 
   /// No page at all could be put where it was.
@@ -300,10 +308,18 @@ ExitCode run_replay(const ReplayOptions& options) {
         Error{stopped->name, stopped->io_return,
               fmt::format("{}: request {}: {}", summary.origin, summary.report.stopped_at, stopped->sentence)});
   }
-  if (!options.report.empty()) {
-    if (auto written = write_replay_report(options.report, *guest, summary); !written) return report(written.error());
+  if (!options.from.empty() && summary.report.not_compared == summary.report.requests && !stopped) {
+    summary.notes.insert(summary.notes.begin(),
+                         fmt::format("Nothing was compared: --from {} lies behind the {} requests that were performed.",
+                                     options.from, with_commas(summary.report.requests)));
   }
-  return finish_output(finish(summary, options.json));
+  Result<void> page;
+  if (!options.report.empty()) page = write_replay_report(options.report, *guest, summary);
+  // A page that cannot be written does not take away what the replay found.
+  const ExitCode code = finish(summary, options.json);
+  if (page) return code;
+  const ExitCode failure = report(page.error());
+  return code == ExitCode::kOk ? failure : code;
 }
 
 }  // namespace dartboard::cli

@@ -11,6 +11,7 @@
 
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/whole_number.h"
 
 namespace dartboard::cli {
 
@@ -68,7 +69,9 @@ void add_filter(CLI::App& command, FilterOptions* o) {
   command.add_option("--mask", o->mask, "Bits of the value that count for --value")->group(group);
   command.add_option("--events", o->events, "By number, from 0: 100-200, 100-, -200, 100+50")->group(group);
   command.add_option("--time", o->time, "Since the first event: 1.5s-2s, 100ms-, 2us+10us")->group(group);
-  command.add_option("--dev", o->devices, "Devices by index, in a trace of several")->group(group);
+  command.add_option("--dev", o->devices, "Devices by index, in a trace of several")
+      ->transform(whole_number())
+      ->group(group);
   command.add_flag("--invert", o->invert, "What does not match (--events and --time hold as they are)")->group(group);
 }
 
@@ -114,6 +117,13 @@ Result<FilterSpec> filter_spec(const FilterOptions& o) {
     const auto range = traces::parse_time_range(o.time);
     if (!range) return tl::unexpected(range.error());
     spec.times_ns = *range;
+  }
+  if (o.invert && o.bars.empty() && o.offsets.empty() && o.registers.empty() && o.kinds.empty() && o.devices.empty() &&
+      !o.reads && !o.writes && !spec.value) {
+    return fail(
+        ErrorName::kBadArgument,
+        "--invert is for what does not match, and there is nothing to match: give --bar, --kind or another of them "
+        "(--events and --time hold as they are)");
   }
   spec.registers = o.registers;
   spec.devices = o.devices;
@@ -188,32 +198,64 @@ void EventProgress::update(uint64_t events) {
   std::fflush(stderr);
 }
 
-void warn_about(const std::string& file, const traces::ReadReport& report, const traces::TraceInfo& info) {
-  const Style style(stderr);
-  const auto warn = [&](const std::string& text) {
-    const bool stopped = text.ends_with('.');
-    fmt::print(stderr, "{} {}: {}{}\n", style.note("dartboard: warning:"), file, text, stopped ? "" : ".");
-  };
-  for (const std::string& text : report.warnings) warn(text);
-  if (report.truncated && report.warnings.empty()) warn("the file ends early; what stood before was read");
-  if (report.unknown != 0) {
-    warn(fmt::format("{} of {} records were not understood; 'dartboard trace info' shows the first",
-                     with_commas(report.unknown), with_commas(report.records)));
-  }
-  if (info.lossy) {
-    warn(info.dropped_events == 0 ? "the recording misses events"
-                                  : fmt::format("the recording misses {} events", with_commas(info.dropped_events)));
+Result<void> read_all(traces::EventReader& reader, const TraceInput& input,
+                      const std::function<void(const traces::EventBatch&)>& take) {
+  EventProgress progress("reading " + input.file, input.quiet);
+  traces::EventBatch batch;
+  uint64_t events = 0;
+  for (;;) {
+    const auto more = reader.next(&batch);
+    if (!more) return tl::unexpected(more.error());
+    if (!*more) return {};
+    take(batch);
+    progress.update(events += batch.events.size());
   }
 }
 
-ExitCode finish_output(ExitCode code) {
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
-  return report(
-      {ErrorName::kFileUnreadable, io_return::kSuccess, "standard output cannot be written: the rest is lost"});
+Result<void> devices_are_there(const std::string& file, const FilterSpec& spec, const traces::TraceInfo& info) {
+  for (const uint64_t device : spec.devices) {
+    if (device < info.devices.size()) continue;
+    return fail(ErrorName::kNotFound, info.devices.size() == 1
+                                          ? fmt::format("{}: has no device {}; its only one is number 0", file, device)
+                                          : fmt::format("{}: has no device {}; its {} devices are numbered from 0",
+                                                        file, device, info.devices.size()));
+  }
+  return {};
+}
+
+void warn(const std::string& file, std::string_view sentence) {
+  // What a reader says of its file often names it already.
+  const std::string prefix = sentence.starts_with(file + ":") ? "" : file + ": ";
+  print_error_line(fmt::format("{} {}{}{}", Style(stderr).note("dartboard: warning:"), prefix, sentence,
+                               sentence.ends_with('.') ? "" : "."));
+}
+
+void warn_no_match(const std::string& file, const FilterSpec& spec, const traces::FilteredReader& filtered) {
+  if (filtered.seen() == 0 && !filtered.stopped_early()) return warn(file, "has no events");
+  warn(file, fmt::format("no event matches: {}; {} events were looked at{}", describe(spec),
+                         with_commas(filtered.seen()), filtered.stopped_early() ? ", and none behind can match" : ""));
+}
+
+void warn_about(const std::string& file, const traces::ReadReport& report, const traces::TraceInfo& info) {
+  for (const std::string& text : report.warnings) warn(file, text);
+  if (report.truncated && report.warnings.empty()) warn(file, "the file ends early; what stood before was read");
+  if (report.unknown != 0) {
+    warn(file, fmt::format("{} of {} records were not understood; 'dartboard trace info' shows the first",
+                           with_commas(report.unknown), with_commas(report.records)));
+  }
+  if (info.lossy) {
+    warn(file, info.dropped_events == 0
+                   ? "the recording misses events"
+                   : fmt::format("the recording misses {} events", with_commas(info.dropped_events)));
+  }
 }
 
 void print_json(const Json& json) {
-  fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+  print_json(stdout, json);
+}
+
+void print_json(std::FILE* to, const Json& json) {
+  fmt::print(to, "{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
 Json to_json(const traces::ReadReport& report) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -74,13 +75,24 @@ class EventProgress {
   uint64_t last_ns_ = 0;
 };
 
+/// All of `reader`, the trace of `input`, a batch at a time, with progress.
+Result<void> read_all(traces::EventReader& reader, const TraceInput& input,
+                      const std::function<void(const traces::EventBatch&)>& take);
+
+/// kNotFound: `spec` asks for a device by a number that none has. To be asked at the end: some formats name devices as
+/// they go.
+Result<void> devices_are_there(const std::string& file, const traces::FilterSpec& spec, const traces::TraceInfo& info);
+
+/// "dartboard: warning: FILE: SENTENCE." on standard error.
+void warn(const std::string& file, std::string_view sentence);
+/// That no event matched, and what was asked for.
+void warn_no_match(const std::string& file, const traces::FilterSpec& spec, const traces::FilteredReader& filtered);
 /// Losses, truncation and what was not understood, as warnings on standard error.
 void warn_about(const std::string& file, const traces::ReadReport& report, const traces::TraceInfo& info);
-/// Standard output could be written to the end; else the error is told.
-ExitCode finish_output(ExitCode code);
 
 /// What a command prints for programs.
 void print_json(const nlohmann::ordered_json& json);
+void print_json(std::FILE* to, const nlohmann::ordered_json& json);
 nlohmann::ordered_json to_json(const traces::ReadReport& report);
 nlohmann::ordered_json to_json(const traces::TraceInfo& info);
 

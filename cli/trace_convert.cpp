@@ -36,21 +36,29 @@ ExitCode run(const Options& options) {
         [&](uint64_t events) { progress.update(events); });
   }
   if (!copied) return report(copied.error());
+  std::FILE* const to = is_standard_output(options.out) ? stderr : stdout;
   warn_about(options.input.file, (*reader)->report(), (*reader)->info());
-  if (options.input.json) {
-    print_json({{"out", options.out},
-                {"format", (*format)->name},
-                {"events", copied->events},
-                {"bytes", copied->bytes},
-                {"payloads", traces::to_string(write.payloads)},
-                {"left_out", to_json(copied->left_out)}});
-  } else {
-    const Style style(stdout);
-    fmt::print("{}: {} events, {} in {}\n", style.strong(options.out), with_commas(copied->events),
-               bytes_text(copied->bytes), (*format)->name);
-    print_left_out(copied->left_out);
+  if (copied->of_events == 0) {
+    warn(options.input.file, "has no events");
+  } else if (copied->events == 0) {
+    warn(options.input.file,
+         fmt::format("none of its {} events is in {}", with_commas(copied->of_events), options.out));
   }
-  return finish_output(ExitCode::kOk);
+  if (options.input.json) {
+    print_json(to, {{"out", options.out},
+                    {"format", (*format)->name},
+                    {"events", copied->events},
+                    {"of_events", copied->of_events},
+                    {"bytes", copied->bytes ? nlohmann::ordered_json(*copied->bytes) : nlohmann::ordered_json()},
+                    {"payloads", traces::to_string(write.payloads)},
+                    {"left_out", to_json(copied->left_out)}});
+  } else {
+    const Style style(to);
+    fmt::print(to, "{}: {}{}\n", style.strong(options.out), events_text(copied->events, copied->of_events),
+               size_text(*copied, **format));
+    print_left_out(to, copied->left_out);
+  }
+  return ExitCode::kOk;
 }
 
 }  // namespace

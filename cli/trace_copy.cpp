@@ -1,6 +1,10 @@
 // cli/trace_copy.cpp - see trace_copy.h.
 #include "cli/trace_copy.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 
@@ -44,6 +48,14 @@ Result<void> not_the_same_file(const std::string& in, const std::string& out) {
   return fail(ErrorName::kBadArgument, fmt::format("{}: is the trace that is read; write to another file", out));
 }
 
+bool is_standard_output(const std::string& out) {
+  struct stat file {
+  }, output{};
+  if (::stat(out.c_str(), &file) != 0 || ::fstat(STDOUT_FILENO, &output) != 0) return false;
+  // A device takes what comes: a terminal, /dev/null.
+  return !S_ISCHR(file.st_mode) && file.st_dev == output.st_dev && file.st_ino == output.st_ino;
+}
+
 Result<Copied> copy_trace(traces::EventReader& reader, const std::string& path, const traces::Format& format,
                           const traces::WriteOptions& options, const std::function<void(traces::TraceInfo*)>& adjust,
                           const std::function<void(uint64_t)>& progress) {
@@ -59,32 +71,41 @@ Result<Copied> copy_trace(traces::EventReader& reader, const std::string& path, 
   auto writer = format.create(path, info(), options);
   if (!writer) return tl::unexpected(writer.error());
   Copied copied;
-  const auto failed = [&](const Error& error) {
+  const auto failed = [&](Error error) {
     writer->reset();
     std::error_code ignored;
-    if (fs::is_regular_file(path, ignored)) fs::remove(path, ignored);
-    return tl::unexpected(error);
+    if (fs::is_regular_file(path, ignored) && fs::remove(path, ignored)) error.sentence += " Nothing is left of it.";
+    return tl::unexpected(std::move(error));
   };
   while (*more) {
     if (auto written = (*writer)->write(batch); !written) return failed(written.error());
-    copied.events += batch.events.size();
-    progress(copied.events);
+    copied.of_events += batch.events.size();
+    progress(copied.of_events);
     more = reader.next(&batch);
     if (!more) return failed(more.error());
   }
   if (auto finished = (*writer)->finish(info()); !finished) return failed(finished.error());
   copied.left_out = (*writer)->left_out();
+  copied.events = copied.of_events - std::min(copied.of_events, (*writer)->events_left_out());
   writer->reset();
   std::error_code ignored;
-  const auto bytes = fs::file_size(path, ignored);
-  copied.bytes = ignored ? 0 : bytes;
+  if (fs::is_regular_file(path, ignored)) copied.bytes = fs::file_size(path, ignored);
   return copied;
 }
 
-void print_left_out(const std::vector<traces::RecordCount>& left_out) {
-  const Style style(stdout);
+std::string size_text(const Copied& copied, const traces::Format& format) {
+  return fmt::format("{} in {}", copied.bytes ? ", " + bytes_text(*copied.bytes) : "", format.name);
+}
+
+std::string events_text(uint64_t events, uint64_t of_events) {
+  return events == of_events ? fmt::format("{} events", with_commas(events))
+                             : fmt::format("{} of {} events", with_commas(events), with_commas(of_events));
+}
+
+void print_left_out(std::FILE* to, const std::vector<traces::RecordCount>& left_out) {
+  const Style style(to);
   for (const traces::RecordCount& each : left_out) {
-    fmt::print("{} {} {}{}\n", style.note("left out:"), with_commas(each.count), each.name,
+    fmt::print(to, "{} {} {}{}\n", style.note("left out:"), with_commas(each.count), each.name,
                each.why.empty() ? "" : ": " + each.why);
   }
 }

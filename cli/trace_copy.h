@@ -1,7 +1,9 @@
 // cli/trace_copy.h - a reader's events into a file: what `trace cut` and `trace convert` share.
 #pragma once
 
+#include <cstdio>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,10 +22,14 @@ Result<const traces::Format*> output_format(const std::string& path, const std::
 /// kBadArgument if `out` is the file `in`.
 Result<void> not_the_same_file(const std::string& in, const std::string& out);
 
+/// Whether standard output goes to the file or pipe `out` (/dev/stdout): what is said beside would mix with it.
+bool is_standard_output(const std::string& out);
+
 struct Copied {
-  uint64_t events = 0;
-  uint64_t bytes = 0;                         ///< of the new file
-  std::vector<traces::RecordCount> left_out;  ///< what its format could not carry
+  uint64_t of_events = 0;                     ///< that the reader gave
+  uint64_t events = 0;                        ///< of them, those that are in the new file
+  std::optional<uint64_t> bytes;              ///< of the new file; none of a pipe or device
+  std::vector<traces::RecordCount> left_out;  ///< what its format could not carry: events and parts of events
 };
 
 /// Everything that `reader` gives, to `path`. `adjust` changes what the new trace says about itself; it is called
@@ -32,8 +38,12 @@ Result<Copied> copy_trace(traces::EventReader& reader, const std::string& path, 
                           const traces::WriteOptions& options, const std::function<void(traces::TraceInfo*)>& adjust,
                           const std::function<void(uint64_t)>& progress);
 
+/// ", 3 KiB in csv" or, of a pipe, " in csv".
+std::string size_text(const Copied& copied, const traces::Format& format);
+/// "12 events" or "3 of 12 events".
+std::string events_text(uint64_t events, uint64_t of_events);
 /// What was left out, a line for each reason; or as JSON.
-void print_left_out(const std::vector<traces::RecordCount>& left_out);
+void print_left_out(std::FILE* to, const std::vector<traces::RecordCount>& left_out);
 nlohmann::ordered_json to_json(const std::vector<traces::RecordCount>& left_out);
 
 Result<traces::PayloadPolicy> parse_payloads(const std::string& text);

@@ -59,30 +59,37 @@ ExitCode run(const Options& options) {
         [&](uint64_t) { progress.update(filtered.seen()); });
   }
   if (!copied) return report(copied.error());
-  for (const uint64_t device : spec->devices) {
-    if (device < filtered.info().devices.size()) continue;
-    return report({ErrorName::kNotFound, io_return::kSuccess,
-                   fmt::format("{}: has no device {}; its {} devices are numbered from 0", options.input.file, device,
-                               filtered.info().devices.size())});
-  }
+  if (auto there = devices_are_there(options.input.file, *spec, filtered.info()); !there) return report(there.error());
+  std::FILE* const to = is_standard_output(options.out) ? stderr : stdout;
   warn_about(options.input.file, filtered.report(), filtered.info());
-  if (options.input.json) {
-    print_json({{"out", options.out},
-                {"format", (*format)->name},
-                {"events", copied->events},
-                {"bytes", copied->bytes},
-                {"of_events", filtered.seen()},
-                {"read_to_the_end", !filtered.stopped_early()},
-                {"what", describe(*spec)},
-                {"left_out", to_json(copied->left_out)}});
-  } else {
-    const Style style(stdout);
-    fmt::print("{}: {} of {} events{}, {} in {}\n", style.strong(options.out), with_commas(copied->events),
-               with_commas(filtered.seen()), filtered.stopped_early() ? " (the rest was not read)" : "",
-               bytes_text(copied->bytes), (*format)->name);
-    print_left_out(copied->left_out);
+  if (filtered.matched() == 0) {
+    warn_no_match(options.input.file, *spec, filtered);
+  } else if (copied->events == 0) {
+    warn(options.input.file,
+         fmt::format("none of the {} events that match is in {}", with_commas(copied->of_events), options.out));
   }
-  return finish_output(ExitCode::kOk);
+  if (options.input.json) {
+    print_json(to, {{"out", options.out},
+                    {"format", (*format)->name},
+                    {"events", copied->events},
+                    {"bytes", copied->bytes ? nlohmann::ordered_json(*copied->bytes) : nlohmann::ordered_json()},
+                    {"matches", filtered.matched()},
+                    {"of_events", filtered.seen()},
+                    {"read_to_the_end", !filtered.stopped_early()},
+                    {"what", describe(*spec)},
+                    {"left_out", to_json(copied->left_out)}});
+  } else {
+    const Style style(to);
+    fmt::print(to, "{}: {} of {} events{}{}\n", style.strong(options.out), with_commas(copied->events),
+               with_commas(filtered.seen()), filtered.stopped_early() ? " (the rest was not read)" : "",
+               size_text(*copied, **format));
+    if (copied->events != copied->of_events) {
+      fmt::print(to, "{} {} of the {} events to be written\n", style.note("left out:"),
+                 with_commas(copied->of_events - copied->events), with_commas(copied->of_events));
+    }
+    print_left_out(to, copied->left_out);
+  }
+  return ExitCode::kOk;
 }
 
 }  // namespace

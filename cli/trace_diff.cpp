@@ -7,6 +7,7 @@
 
 #include "cli/output.h"
 #include "cli/trace_common.h"
+#include "cli/whole_number.h"
 #include "traces/tools/diff.h"
 
 namespace dartboard::cli {
@@ -213,7 +214,7 @@ ExitCode run(const Options& options) {
                           : style.bad(with_commas(total) + (total == 1 ? " difference" : " differences")),
                by_kind, with_commas(summary->a_events), with_commas(summary->b_events), with_commas(summary->same));
   }
-  return finish_output(summary->total() == 0 ? ExitCode::kOk : ExitCode::kDivergence);
+  return summary->total() == 0 ? ExitCode::kOk : ExitCode::kDivergence;
 }
 
 }  // namespace
@@ -231,9 +232,10 @@ void add_trace_diff(CLI::App& trace, std::function<ExitCode()>* chosen) {
   command->add_flag("--rebase", options->rebase,
                     "Bus addresses that were handed out are equal when they are at the same place of their mapping");
   command->add_option("--window", options->window, "Events to hold of each trace where they part")
-      ->check(CLI::Range(uint64_t{64}, uint64_t{1} << 20))
+      ->transform(whole_number(64, uint64_t{1} << 20))
       ->capture_default_str();
-  auto* const max = command->add_option("--max", options->max, "Differences to show (20, or 1000 with --json)");
+  auto* const max = command->add_option("--max", options->max, "Differences to show (20, or 1000 with --json)")
+                        ->transform(whole_number());
   command->add_flag("--all", options->all, "Show all differences")->excludes(max);
   command->footer(
       "FILE is A and OTHER is B. Times and round trips do not count. An event on one side only that turns up on the "

@@ -56,23 +56,16 @@ ExitCode run(const TraceInput& input) {
   auto reader = open_input(input);
   if (!reader) return report(reader.error());
   Totals totals;
-  {
-    EventProgress progress("reading " + input.file, input.quiet);
-    traces::EventBatch batch;
-    for (;;) {
-      const auto more = (*reader)->next(&batch);
-      if (!more) return report(more.error());
-      if (!*more) break;
-      for (const traces::Event& event : batch.events) {
-        const traces::Reply* const reply = batch.reply_of(event);
-        if (totals.events == 0) totals.first_ns = totals.last_ns = event.time_ns;
-        totals.last_ns = std::max(totals.last_ns, event.time_ns + (reply == nullptr ? 0 : reply->duration_ns));
-        ++totals.events;
-        totals.requests += event.is_request() ? 1 : 0;
-      }
-      progress.update(totals.events);
+  const auto read = read_all(**reader, input, [&](const traces::EventBatch& batch) {
+    for (const traces::Event& event : batch.events) {
+      const traces::Reply* const reply = batch.reply_of(event);
+      if (totals.events == 0) totals.first_ns = totals.last_ns = event.time_ns;
+      totals.last_ns = std::max(totals.last_ns, event.time_ns + (reply == nullptr ? 0 : reply->duration_ns));
+      ++totals.events;
+      totals.requests += event.is_request() ? 1 : 0;
     }
-  }
+  });
+  if (!read) return report(read.error());
   const traces::TraceInfo& info = (*reader)->info();
   const traces::ReadReport& found = (*reader)->report();
   if (input.json) {
@@ -84,7 +77,7 @@ ExitCode run(const TraceInput& input) {
                                    {"info", to_json(info)},
                                    {"report", to_json(found)}};
     print_json(json);
-    return finish_output(ExitCode::kOk);
+    return ExitCode::kOk;
   }
   const Style style(stdout);
   fmt::print("{}: {} events, {} requests{}\n", style.strong(input.file), with_commas(totals.events),
@@ -95,13 +88,16 @@ ExitCode run(const TraceInput& input) {
              traces::to_string(info.payloads));
   for (size_t i = 0; i < info.devices.size(); ++i) print_device(style, i, info.devices[i]);
   if (info.lossy || info.dropped_events != 0 || info.dropped_bytes != 0) {
-    fmt::print("{} {} events and {} of payloads are known to be missing\n", style.bad("losses"),
-               with_commas(info.dropped_events), bytes_text(info.dropped_bytes));
+    const bool counted = info.dropped_events != 0 || info.dropped_bytes != 0;
+    fmt::print("{} {}\n", style.bad("losses"),
+               counted ? fmt::format("{} events and {} of payloads are known to be missing",
+                                     with_commas(info.dropped_events), bytes_text(info.dropped_bytes))
+                       : "events are missing; how many is not known");
   }
   for (const std::string& note : info.notes) fmt::print("{} {}\n", style.note("note:"), note);
   print_report(style, found);
   for (const std::string& warning : found.warnings) fmt::print("{} {}\n", style.bad("warning:"), warning);
-  return finish_output(ExitCode::kOk);
+  return ExitCode::kOk;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "cli/output.h"
 #include "cli/trace_common.h"
+#include "cli/whole_number.h"
 #include "traces/tools/printer.h"
 
 namespace dartboard::cli {
@@ -27,14 +28,17 @@ void add_print_options(CLI::App& command, Options* options) {
   add_input(command, &options->input, "Print one JSON object a line instead of text");
   add_names(command, &options->names);
   command.add_flag("--no-fold", options->no_fold, "Print every read of a poll");
-  command.add_option("--sleep", options->sleep_us, "Print a SLEEP line for gaps of more microseconds than this")
-      ->check(CLI::Range(uint64_t{0}, UINT64_MAX / 1000))
-      ->capture_default_str();
-  command.add_flag("--no-sleep", options->no_sleep, "No SLEEP lines");
+  auto* const sleep =
+      command.add_option("--sleep", options->sleep_us, "Print a SLEEP line for gaps of more microseconds than this")
+          ->transform(whole_number(0, UINT64_MAX / 1000))
+          ->capture_default_str();
+  command.add_flag("--no-sleep", options->no_sleep, "No SLEEP lines")->excludes(sleep);
   command.add_option("--payload-bytes", options->payload_bytes, "Bytes to print of a payload that is no value")
-      ->check(CLI::Range(0, 1 << 20))
+      ->transform(whole_number(0, 1 << 20))
       ->capture_default_str();
-  command.add_option("--max", options->max, "At most this many events (0: all)")->capture_default_str();
+  command.add_option("--max", options->max, "At most this many events (0: all)")
+      ->transform(whole_number())
+      ->capture_default_str();
 }
 
 traces::Palette palette_of(const Style& style) {
@@ -103,7 +107,7 @@ ExitCode run(const Options& options) {
       write(traces::event_json(number, event, reply, filtered.names()[i], known, options.payload_bytes) + "\n");
     }
     progress.update(filtered.seen());
-    if (std::ferror(stdout) != 0) return finish_output(ExitCode::kOk);
+    if (std::ferror(stdout) != 0) return ExitCode::kOk;  // nobody reads on; main() says so
   }
   if (printer != nullptr) printer->finish();
   if (options.count && options.input.json) {
@@ -111,8 +115,10 @@ ExitCode run(const Options& options) {
   } else if (options.count) {
     fmt::print("{}\n", printed);
   }
+  if (auto there = devices_are_there(options.input.file, *spec, filtered.info()); !there) return report(there.error());
   warn_about(options.input.file, filtered.report(), filtered.info());
-  return finish_output(ExitCode::kOk);
+  if (printed == 0) warn_no_match(options.input.file, *spec, filtered);
+  return ExitCode::kOk;
 }
 
 constexpr const char* kStyleHelp =

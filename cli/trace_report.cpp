@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "cli/trace_copy.h"
+#include "cli/whole_number.h"
 
 namespace dartboard::cli {
 
@@ -16,6 +17,11 @@ ExitCode run_trace_report(const TraceReportOptions& options) {
                         "at least one"});
   }
   if (auto other = not_the_same_file(options.input.file, options.out); !other) return report(other.error());
+  if (is_standard_output(options.out)) {
+    return report(
+        {ErrorName::kBadArgument, io_return::kBadArgument,
+         fmt::format("{}: is standard output, which this command prints to; give the page a file", options.out)});
+  }
   const auto names = load_names(options.names, options.input.file);
   if (!names) return report(names.error());
   auto reader = open_input(options.input);
@@ -25,18 +31,8 @@ ExitCode run_trace_report(const TraceReportOptions& options) {
   report_options.name_of = register_namer(*names);
   report_options.detailed_events_max = options.events;
   traces::ReportBuilder builder(std::move(report_options));
-  {
-    EventProgress progress("reading " + options.input.file, options.input.quiet);
-    traces::EventBatch batch;
-    uint64_t events = 0;
-    for (;;) {
-      const auto more = (*reader)->next(&batch);
-      if (!more) return report(more.error());
-      if (!*more) break;
-      builder.add(batch);
-      progress.update(events += batch.events.size());
-    }
-  }
+  const auto read = read_all(**reader, options.input, [&](const traces::EventBatch& batch) { builder.add(batch); });
+  if (!read) return report(read.error());
   const traces::ReportData data = builder.finish((*reader)->info(), (*reader)->report());
   warn_about(options.input.file, (*reader)->report(), (*reader)->info());
 
@@ -50,7 +46,7 @@ ExitCode run_trace_report(const TraceReportOptions& options) {
     fmt::print("{}: {} events{} in {}\n", options.input.file, with_commas(data.figures.events),
                data.figures.has_times() ? " of " + duration_text(data.figures.duration_ns) : "", options.out);
   }
-  return finish_output(ExitCode::kOk);
+  return ExitCode::kOk;
 }
 
 void add_trace_report(CLI::App& trace, std::function<ExitCode()>* chosen) {
@@ -63,7 +59,7 @@ void add_trace_report(CLI::App& trace, std::function<ExitCode()>* chosen) {
   command
       ->add_option("--events", options->events,
                    "Keep at most this many events one by one in the page, about 6 bytes each; of the rest, counts")
-      ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 28))
+      ->transform(whole_number(0, uint64_t{1} << 28))
       ->capture_default_str();
   command->footer(
       "The page is one file that loads nothing from anywhere. A poll is a loop of up to four reads, three times or "

@@ -7,6 +7,7 @@
 
 #include "cli/output.h"
 #include "cli/trace_common.h"
+#include "cli/whole_number.h"
 #include "traces/tools/statistics.h"
 
 namespace dartboard::cli {
@@ -189,18 +190,8 @@ ExitCode run(const Options& options) {
   limits.top = options.top;
   limits.gap_ns = options.gap_us * 1000;
   traces::StatisticsCollector collector(*names ? &**names : nullptr, &(*reader)->info(), limits);
-  {
-    EventProgress progress("reading " + options.input.file, options.input.quiet);
-    traces::EventBatch batch;
-    uint64_t events = 0;
-    for (;;) {
-      const auto more = (*reader)->next(&batch);
-      if (!more) return report(more.error());
-      if (!*more) break;
-      collector.add(batch);
-      progress.update(events += batch.events.size());
-    }
-  }
+  const auto read = read_all(**reader, options.input, [&](const traces::EventBatch& batch) { collector.add(batch); });
+  if (!read) return report(read.error());
   const Statistics statistics = collector.finish();
   warn_about(options.input.file, (*reader)->report(), (*reader)->info());
   if (options.input.json) {
@@ -208,7 +199,7 @@ ExitCode run(const Options& options) {
   } else {
     print_text(options, statistics, (*reader)->info());
   }
-  return finish_output(ExitCode::kOk);
+  return ExitCode::kOk;
 }
 
 }  // namespace
@@ -220,10 +211,10 @@ void add_trace_stat(CLI::App& trace, std::function<ExitCode()>* chosen) {
   add_input(*command, &options->input, "Print one JSON object instead of text");
   add_names(*command, &options->names);
   command->add_option("--top", options->top, "Rows of registers, gaps and interrupts")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{100'000}))
+      ->transform(whole_number(1, 100'000))
       ->capture_default_str();
   command->add_option("--gap", options->gap_us, "What counts as a gap, in microseconds")
-      ->check(CLI::Range(uint64_t{0}, UINT64_MAX / 1000))
+      ->transform(whole_number(0, UINT64_MAX / 1000))
       ->capture_default_str();
   command->footer(
       "A poll is three or more reads of one register with nothing between. A gap is the time from the end of one "

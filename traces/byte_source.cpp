@@ -174,10 +174,12 @@ class Source final : public ByteSource {
   void damaged(std::string_view what) {
     ended_ = true;
     if (damage_) return;
-    damage_ =
-        Error{ErrorName::kFileCorrupt, io_return::kSuccess,
-              fmt::format("{}: {}, {} bytes into the file, after {} bytes of content. What stands before was read.",
-                          name_, what, bytes_read_ - (input_end_ - input_begin_), bytes_out_)};
+    const std::string got = bytes_out_ == 0
+                                ? "before any of its content could be read."
+                                : fmt::format("after {} bytes of content. What stands before was read.", bytes_out_);
+    damage_ = Error{
+        ErrorName::kFileCorrupt, io_return::kSuccess,
+        fmt::format("{}: {}, {} bytes into the file, {}", name_, what, bytes_read_ - (input_end_ - input_begin_), got)};
   }
 
   /// At least one byte, or 0 at the end.

@@ -2,19 +2,13 @@
 #include "traces/device_description.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstdio>
-#include <cstring>
-#include <memory>
 #include <optional>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
-
-#include "traces/json_text.h"
 
 #include "base/types.h"
+#include "traces/json_document.h"
 
 namespace dartboard::traces {
 
@@ -29,53 +23,25 @@ constexpr uint64_t kBarBytesMin = 16;          // PCIe 6.0 s7.5.1.2.1: the small
 constexpr uint64_t kBar32BytesMax = 2 * kGiB;  // a 32-bit BAR implements at most bits 31:4
 constexpr uint64_t kBarBytesMax = 64 * kGiB;   // what the simulation gives a device
 constexpr uint64_t kMsixEntriesMax = 2048;     // s7.7.2.2: Table Size is 11 bits, plus one
+constexpr std::string_view kExpected = "a device description";
 constexpr std::string_view kSchema = "dartboard-device-1";
 
 /// Walks the document. Every read_* sets `problem` and returns false on the first thing that is wrong.
-class DescriptionReader {
+class DescriptionReader : public DocumentWalk {
  public:
   DescriptionReader(const Json& root, DeviceDescription* out) : root_(root), out_(*out) {}
 
   bool read() {
-    if (!root_.is_object()) return wrong("", "is not a JSON object");
-    if (!only(root_, "", {"schema", "name", "identity", "bars", "recorded", "config", "msix", "notes"})) return false;
-    const Json* schema = member(root_, "schema");
-    if (schema == nullptr || !schema->is_string() || schema->get_ref<const std::string&>() != kSchema) {
-      return wrong("schema", fmt::format("expected \"{}\"", kSchema));
+    if (!is_document(root_, kSchema, {"schema", "name", "identity", "bars", "recorded", "config", "msix", "notes"})) {
+      return false;
     }
     const Json* name = member(root_, "name");
     if (name == nullptr || !name->is_string()) return wrong("name", "expected text");
     out_.name = name->get<std::string>();
     return read_identity() && read_bars() && read_recorded() && read_config() && read_msix() && read_notes();
   }
-  const std::string& problem() const { return problem_; }
 
  private:
-  bool wrong(const std::string& field, const std::string& expected) {
-    problem_ = field.empty() ? expected : fmt::format("field '{}': {}", field, expected);
-    return false;
-  }
-  static const Json* member(const Json& object, const char* name) {
-    const auto found = object.find(name);
-    return found == object.end() ? nullptr : &*found;
-  }
-  bool only(const Json& object, const std::string& where, std::initializer_list<std::string_view> names) {
-    for (const auto& item : object.items()) {
-      if (std::find(names.begin(), names.end(), item.key()) != names.end()) continue;
-      std::string list;
-      for (const auto n : names) list += (list.empty() ? "" : ", ") + std::string(n);
-      return wrong(where + printable(item.key()), fmt::format("is not part of the schema; expected one of {}", list));
-    }
-    return true;
-  }
-  static std::string printable(std::string_view text) {
-    std::string out(text.substr(0, 32));
-    for (char& c : out) {
-      if (c < 0x20 || c >= 0x7f) c = '?';
-    }
-    return out;
-  }
-
   bool read_hex(const Json& object, const std::string& where, const char* name, bool required, unsigned bits,
                 uint64_t* value) {
     const Json* const m = member(object, name);
@@ -146,7 +112,6 @@ class DescriptionReader {
     for (size_t i = 0; i < bars->size(); ++i) {
       const Json& item = (*bars)[i];
       const std::string w = fmt::format("bars[{}].", i);
-      if (!item.is_object()) return wrong(fmt::format("bars[{}]", i), "expected an object");
       if (!only(item, w, {"index", "size", "kind", "64bit", "prefetchable"})) return false;
       BarDescription bar;
       if (!read_bool(item, w, "64bit", &bar.is_64bit) || !read_bool(item, w, "prefetchable", &bar.prefetchable)) {
@@ -185,7 +150,6 @@ class DescriptionReader {
   bool read_recorded() {
     const Json* const recorded = member(root_, "recorded");
     if (recorded == nullptr) return true;
-    if (!recorded->is_object()) return wrong("recorded", "expected an object");
     return only(*recorded, "recorded.", {"memory_decode_gated_by_command", "resizable_bar"}) &&
            read_bool(*recorded, "recorded.", "memory_decode_gated_by_command", &out_.memory_decode_gated_by_command) &&
            read_bool(*recorded, "recorded.", "resizable_bar", &out_.resizable_bar);
@@ -205,7 +169,6 @@ class DescriptionReader {
     for (size_t i = 0; i < config->size(); ++i) {
       const Json& item = (*config)[i];
       const std::string w = fmt::format("config[{}].", i);
-      if (!item.is_object()) return wrong(fmt::format("config[{}]", i), "expected an object");
       uint64_t offset = 0;
       if (!only(item, w, {"offset", "bytes"}) || !read_count(item, w, "offset", ConfigImage::kBytes - 1, &offset)) {
         return false;
@@ -229,7 +192,6 @@ class DescriptionReader {
     const Json* const msix = member(root_, "msix");
     if (msix == nullptr) return true;
     const std::string w = "msix.";
-    if (!msix->is_object()) return wrong("msix", "expected an object");
     uint64_t entries = 0, table_bar = 0, pba_bar = 0;
     if (!only(*msix, w, {"entries", "table_bar", "table_offset", "pba_bar", "pba_offset"}) ||
         !read_count(*msix, w, "entries", kMsixEntriesMax, &entries) ||
@@ -258,7 +220,6 @@ class DescriptionReader {
 
   const Json& root_;
   DeviceDescription& out_;
-  std::string problem_;
 };
 
 std::string without_suffix(const std::string& path) {
@@ -353,41 +314,18 @@ std::string device_description_path(const std::string& session_path) {
 }
 
 Result<DeviceDescription> parse_device_description(std::string_view text, const std::string& origin) {
-  const JsonCheck check = check_json(text, kDepthMax);
-  if (check.too_deep) {
-    return fail(ErrorName::kFileCorrupt, fmt::format("{}: is nested deeper than a device description can be.", origin));
-  }
-  if (!check.is_json) {
-    return fail(ErrorName::kFileCorrupt,
-                fmt::format("{}: line {} is not JSON; expected a device description.", origin, check.line));
-  }
-  const Json root = Json::parse(text.begin(), text.end(), nullptr, false);
+  const auto root = parse_document(text, kDepthMax, origin, kExpected);
+  if (!root) return tl::unexpected(root.error());
   DeviceDescription description;
-  DescriptionReader reader(root, &description);
+  DescriptionReader reader(*root, &description);
   if (!reader.read()) return fail(ErrorName::kFileCorrupt, fmt::format("{}: {}.", origin, reader.problem()));
   return description;
 }
 
 Result<DeviceDescription> read_device_description(const std::string& path) {
-  struct Closer {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  const std::unique_ptr<std::FILE, Closer> file(std::fopen(path.c_str(), "rb"));
-  if (file == nullptr) {
-    return fail(errno == ENOENT ? ErrorName::kNotFound : ErrorName::kFileUnreadable,
-                fmt::format("{}: cannot be opened: {}; expected the description of the recorded device.", path,
-                            std::strerror(errno)));
-  }
-  std::string text(kFileBytesMax + 1, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  if (std::ferror(file.get()) != 0) {
-    return fail(ErrorName::kFileUnreadable, fmt::format("{}: cannot be read: {}.", path, std::strerror(errno)));
-  }
-  if (text.size() > kFileBytesMax) {
-    return fail(ErrorName::kFileCorrupt,
-                fmt::format("{}: is larger than {} bytes; expected a device description.", path, kFileBytesMax));
-  }
-  return parse_device_description(text, path);
+  const auto text = read_document_file(path, kFileBytesMax, kExpected);
+  if (!text) return tl::unexpected(text.error());
+  return parse_device_description(*text, path);
 }
 
 }  // namespace dartboard::traces

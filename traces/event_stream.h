@@ -64,6 +64,8 @@ class EventWriter {
   virtual Result<void> finish(const TraceInfo& info) = 0;
   /// What the format could not carry so far, sorted by name: how much of it, and why. Complete after finish().
   virtual std::vector<RecordCount> left_out() const { return {}; }
+  /// Of the events that were given so far, those of which nothing is in the file. Complete after finish().
+  virtual uint64_t events_left_out() const { return 0; }
 };
 
 }  // namespace dartboard::traces

@@ -88,10 +88,21 @@ Result<std::unique_ptr<EventReader>> open_trace(const std::string& path, std::st
       best = certainty;
       chosen = &candidate;
     }
+    const std::string readable = names([](const Format& f) { return f.open != nullptr; });
+    if (const auto& damage = (*source)->damage(); chosen == nullptr && damage) {
+      // Not "no trace": what is there is too little to tell.
+      return fail(ErrorName::kFileCorrupt,
+                  head->empty()
+                      ? fmt::format("{} Get the whole file.", damage->sentence)
+                      : fmt::format("{} That looks like no trace that dartboard reads ({}): get the whole file, "
+                                    "or name its format to 'dartboard trace convert --from'.",
+                                    damage->sentence, readable));
+    }
     if (chosen == nullptr) {
       return fail(ErrorName::kFileCorrupt,
-                  fmt::format("{}: looks like no trace that dartboard reads ({}); if it is one, name it with --from.",
-                              path, names([](const Format& f) { return f.open != nullptr; })));
+                  fmt::format("{}: looks like no trace that dartboard reads ({}); if it is one, name its format to "
+                              "'dartboard trace convert --from'.",
+                              path, readable));
     }
   }
   return chosen->open(std::move(*source), options);

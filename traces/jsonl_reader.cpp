@@ -430,8 +430,11 @@ int detect_jsonl(std::string_view head) {
   // The first member of a request is its time or its command.
   const size_t brace = head.find_first_not_of(" \t\r\n");
   if (brace == std::string_view::npos || head[brace] != '{') return 0;
-  const std::string_view line = head.substr(brace, head.find('\n', brace) - brace);
-  return line.find("\"cmd\"") != std::string_view::npos ? 90 : 10;
+  const size_t end = head.find('\n', brace);
+  const std::string_view line = head.substr(brace, end - brace);
+  if (line.find("\"cmd\"") != std::string_view::npos) return 90;
+  // Neither in a whole line: JSON of another kind, such as a device description.
+  return end != std::string_view::npos && line.find("\"t\"") == std::string_view::npos ? 0 : 10;
 }
 
 Result<std::unique_ptr<EventReader>> open_jsonl(std::unique_ptr<ByteSource> source, const ReadOptions& options) {

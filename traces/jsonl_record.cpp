@@ -1,8 +1,10 @@
 // traces/jsonl_record.cpp - SAX handler for a record: no document tree is built, nesting deeper than a fill stops at
-// once.
+// once, and a line costs no more memory than its payload.
 #include "traces/jsonl_record.h"
 
+#include <algorithm>
 #include <array>
+#include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -28,6 +30,57 @@ constexpr std::array<uint8_t, 256> kHexDigit = make_hex_table();
 bool is_payload(Field f) {
   return f == Field::kData || f == Field::kRet;
 }
+
+constexpr size_t kLongLineBytes = 16 * 1024;
+constexpr size_t kLongTextBytes = 1024;
+/// Of a line without its long payloads: thirteen short members need a hundredth of it.
+constexpr size_t kRestBytesMax = 64 * 1024;
+
+/// A long line without its long hex texts, which are most of it: the JSON parser keeps two copies of each text it
+/// meets, and looks at every byte several times. Where one was, an empty text stands, and `long_texts` has it.
+class ShortLine {
+ public:
+  struct LongText {
+    unsigned ordinal;  ///< among the texts of the line, names of members included
+    size_t at;         ///< where it was missing in `rest`
+    std::string_view text;
+  };
+  std::string rest;
+  std::vector<LongText> long_texts;
+
+  void take(std::string_view line) {
+    rest.clear();
+    long_texts.clear();
+    unsigned texts = 0;
+    for (;;) {
+      const size_t quote = line.find('"');
+      if (!add(line.substr(0, quote == line.npos ? quote : quote + 1)) || quote == line.npos) return;
+      line.remove_prefix(quote + 1);
+      size_t hex = 0;
+      while (hex < line.size() && kHexDigit[static_cast<uint8_t>(line[hex])] <= 0xf) ++hex;
+      // A text of hex digits alone has no escapes. One that the line cuts short is left to the parser to complain
+      // about.
+      if (hex >= kLongTextBytes && (hex == line.size() || line[hex] == '"')) {
+        long_texts.push_back({texts, rest.size(), line.substr(0, hex)});
+        line.remove_prefix(hex);
+      }
+      ++texts;
+      // On to the end of the text: a quote that no backslash stands before.
+      size_t end = 0;
+      while (end < line.size() && line[end] != '"') end += line[end] == '\\' ? 2 : 1;
+      end = std::min(end + 1, line.size());
+      if (!add(line.substr(0, end))) return;
+      line.remove_prefix(end);
+    }
+  }
+
+ private:
+  /// False: it is too long, and what there is of it is the begin.
+  bool add(std::string_view text) {
+    rest += text.substr(0, kRestBytesMax + 1 - rest.size());
+    return rest.size() <= kRestBytesMax;
+  }
+};
 
 /// Quotes text of the file for a message: short and printable.
 std::string in_quotes(std::string_view text) {
@@ -55,6 +108,10 @@ struct JsonlParser::Impl {
   Part part = Part::kFill;
   bool have_fill = false, have_len = false;
   uint64_t fill = 0, len = 0;
+  ShortLine short_line;
+  unsigned texts = 0;  // met in this line
+  size_t next_long = 0;
+  bool ran_out = false;  // of the short line, while it made sense
 
   explicit Impl(uint64_t max) : payload_bytes_max(max) {}
 
@@ -90,10 +147,18 @@ struct JsonlParser::Impl {
     record->numbers[static_cast<unsigned>(field)] = v;
     return true;
   }
-  bool string(std::string& text) {
+  /// What really stands where the parser met `text`.
+  std::string_view whole(const std::string& text) {
+    const auto& all = short_line.long_texts;
+    const bool is_long = next_long < all.size() && all[next_long].ordinal == texts;
+    ++texts;
+    return is_long ? all[next_long++].text : std::string_view(text);
+  }
+  bool string(std::string& parsed) {
+    const std::string_view text = whole(parsed);
     if (depth != 1) return wrong_type("text");
     if (field == Field::kCmd) {
-      record->cmd.swap(text);
+      record->cmd = text.substr(0, kLongTextBytes);
       return true;
     }
     return is_payload(field) ? decode_hex(text) : wrong_type(fmt::format("the text {}", in_quotes(text)));
@@ -118,7 +183,8 @@ struct JsonlParser::Impl {
   }
   bool start_array(size_t) { return wrong_type("an array"); }
   bool end_array() { return true; }
-  bool key(std::string& name) {
+  bool key(std::string& parsed) {
+    const std::string_view name = whole(parsed);
     if (depth == 2) {
       if (name != "fill" && name != "len") {
         return wrong(
@@ -138,7 +204,13 @@ struct JsonlParser::Impl {
     return wrong(fmt::format("unknown field {}", in_quotes(name)));
   }
   bool parse_error(size_t position, const std::string&, const Json::exception&) {
-    return wrong(fmt::format("is not JSON at column {}", position));
+    ran_out = position > short_line.rest.size();
+    // Columns count from 1 in the whole line.
+    size_t column = position;
+    for (const ShortLine::LongText& each : short_line.long_texts) {
+      if (each.at < position) column += each.text.size();
+    }
+    return wrong(fmt::format("is not JSON at column {}", column));
   }
 
   bool decode_hex(std::string_view text) {
@@ -191,7 +263,19 @@ bool JsonlParser::parse(std::string_view line, Arena& arena, JsonlRecord* record
   impl_->record = record;
   impl_->problem.clear();
   impl_->depth = 0;
-  return Json::sax_parse(line.begin(), line.end(), impl_.get());
+  impl_->ran_out = false;
+  impl_->texts = 0;
+  impl_->next_long = 0;
+  impl_->short_line.long_texts.clear();
+  if (line.size() < kLongLineBytes) return Json::sax_parse(line.begin(), line.end(), impl_.get());
+  const std::string& rest = impl_->short_line.rest;
+  impl_->short_line.take(line);
+  const bool good = Json::sax_parse(rest.begin(), rest.end(), impl_.get());
+  if (rest.size() > kRestBytesMax && (good || impl_->ran_out)) {
+    impl_->problem = fmt::format("has more than {} bytes beside its payloads; expected one request", kRestBytesMax);
+    return false;
+  }
+  return good;
 }
 
 const std::string& JsonlParser::problem() const {

@@ -1,7 +1,7 @@
 // traces/lines.cpp - lines out of a ByteSource (traces/byte_source.h), in memory that a long line does not grow.
-#include <algorithm>
+#include <cstdlib>
 #include <cstring>
-#include <vector>
+#include <new>
 
 #include "traces/byte_source.h"
 
@@ -11,12 +11,35 @@ namespace {
 
 constexpr size_t kChunkBytes = 256 * 1024;
 
+/// Grows without a second copy of what is in it (the system moves its pages), and takes memory only for what was
+/// written to it: a line of 100 MiB costs 100 MiB.
+class Buffer {
+ public:
+  explicit Buffer(size_t size) { resize(size); }
+  ~Buffer() { std::free(bytes_); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  void resize(size_t size) {
+    void* const bytes = std::realloc(bytes_, size);
+    if (bytes == nullptr) throw std::bad_alloc();  // as a vector does
+    bytes_ = static_cast<char*>(bytes);
+    size_ = size;
+  }
+  char* data() { return bytes_; }
+  size_t size() const { return size_; }
+
+ private:
+  char* bytes_ = nullptr;
+  size_t size_ = 0;
+};
+
 }  // namespace
 
 struct Lines::Impl {
   std::unique_ptr<ByteSource> source;
   uint64_t line_bytes_max;
-  std::vector<char> buffer = std::vector<char>(2 * kChunkBytes);
+  Buffer buffer{2 * kChunkBytes};
   size_t begin = 0, end = 0;  // not handed out yet
   bool at_end = false;
   bool overlong = false;
@@ -35,7 +58,7 @@ struct Lines::Impl {
       if (buffer.size() - end < kChunkBytes) buffer.resize(buffer.size() * 2);
     }
     // A chunk at a time, not all there is room for: what is read is still in the cache when it is scanned.
-    const auto count = source->read(std::as_writable_bytes(std::span(buffer)).subspan(end, kChunkBytes));
+    const auto count = source->read(std::as_writable_bytes(std::span(buffer.data() + end, kChunkBytes)));
     if (!count) return tl::unexpected(count.error());
     end += *count;
     at_end = *count == 0;

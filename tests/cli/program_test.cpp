@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <string>
 
@@ -46,6 +47,89 @@ TEST(Program, TheManPageKnowsEveryCommandAndExitCode) {
   }
 }
 
+TEST(Program, AnUnknownCommandIsNamedWithThoseThatAre) {
+  const struct {
+    std::vector<std::string> arguments;
+    const char* sentence;
+  } cases[] = {
+      {{}, "dartboard: 'dartboard' needs a command; there are replay, profiles, "},
+      {{""}, "dartboard: unknown command ''; there are replay, profiles, "},
+      {{"fly", "x"}, "dartboard: unknown command 'fly'; there are replay, profiles, "},
+      {{"--fly"}, "dartboard: unknown option '--fly'; there are replay, profiles, "},
+      {{"trace"},
+       "dartboard: 'dartboard trace' needs a command; there are info, stat, dump, grep, cut, convert, diff, "},
+      {{"trace", "fly", "x"},
+       "dartboard: unknown command 'trace fly'; there are info, stat, dump, grep, cut, convert, "},
+      {{"trace", "\x1b[31m"}, "dartboard: unknown command 'trace ?[31m'; there are info, "},
+  };
+  for (const auto& c : cases) {
+    const ProgramRun refused = run(c.arguments);
+    EXPECT_EQ(refused.exit_code, 2);
+    EXPECT_THAT(refused.err, StartsWith(c.sentence));
+    EXPECT_THAT(refused.err, EndsWith("--help' shows what there is.\n"));
+  }
+}
+
+TEST(Program, AReplayThatComparesNothingSaysSo) {
+  const ProgramRun refused = run({"replay", shipped_session(), "--from", "20ms", "--until", "10ms"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("--from 20ms does not lie before --until 10ms: nothing would be compared"));
+  const ProgramRun beyond = run({"replay", shipped_session(), "-q", "--from", "90000", "--until", "2s"});
+  EXPECT_EQ(beyond.exit_code, 0) << beyond.err;
+  EXPECT_THAT(beyond.out, HasSubstr("note                Nothing was compared: --from 90000 lies behind the "));
+  EXPECT_THAT(run({"replay", shipped_session(), "-q", "--from", "5", "--until", "10"}).out,
+              Not(HasSubstr("Nothing was compared")));
+}
+
+TEST(Program, APageThatCannotBeWrittenDoesNotTakeTheReplayAway) {
+  const ProgramRun replay =
+      run({"replay", shipped_session(), "-q", "--until", "100", "--report", "/nowhere/page.html"});
+  EXPECT_EQ(replay.exit_code, 2);
+  EXPECT_THAT(replay.err, HasSubstr("/nowhere/page.html: the report cannot be written"));
+  EXPECT_THAT(replay.out, HasSubstr("divergences         0"));
+}
+
+TEST(Program, NumbersAndSizesAreNotNegative) {
+  const std::string record = write_file("never-recorded.dbt", "");
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"inspect", "--depth", "-1"},
+        {"sweep", shipped_session(), "--sites", "-1"},
+        {"compare", "--seed", "-1"},
+        {"compare", "--pool", "-64M"},
+        {"replay", shipped_session(), "--record", record, "--record-events-max", "-1"},
+        {"replay", shipped_session(), "--record", record, "--record-bytes-max", "-1"}}) {
+    const ProgramRun refused = run(arguments);
+    EXPECT_EQ(refused.exit_code, 2) << arguments.back();
+    EXPECT_THAT(refused.err, HasSubstr("'" + arguments.back() + "' is not what was expected: a ")) << refused.err;
+  }
+  EXPECT_EQ(run({"inspect", "--depth", "0x1", "--path", "dart"}).exit_code, 0);
+}
+
+TEST(Program, OutputThatCannotBeWrittenIsToldInOneSentence) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"--help"},
+        {"profiles"},
+        {"faults", "--json"},
+        {"devices"},
+        {"inspect"},
+        {"conformance", "--list"},
+        {"replay", shipped_session(), "--until", "100"},
+        {"trace", "info", shipped_session()},
+        {"trace", "stat", shipped_session(), "--json"},
+        {"trace", "dump", shipped_session()},
+        {"trace", "report", shipped_session(), "--json"},
+        {"trace", "diff", shipped_session(), DARTBOARD_SESSIONS "/qemu-ati.log"}}) {
+    const ProgramRun full = run(arguments, "/dev/full");
+    EXPECT_EQ(full.exit_code, 2) << arguments.back();
+    EXPECT_THAT(full.err, HasSubstr("dartboard: standard output cannot be written")) << arguments.back();
+    EXPECT_THAT(full.err, Not(HasSubstr("internal error"))) << arguments.back();
+  }
+  // Where nothing can be told, the exit code still tells.
+  EXPECT_EQ(run({"trace", "info", "/nowhere"}, "", "/dev/full").exit_code, 2);
+  EXPECT_EQ(run({"profiles"}, "", "/dev/full").exit_code, 0);
+}
+
 struct Refused {
   const char* what;
   std::vector<std::string> arguments;
@@ -64,9 +148,8 @@ TEST_P(RefusedRun, SaysWhyAndDoesNothing) {
 INSTANTIATE_TEST_SUITE_P(
     Program, RefusedRun,
     testing::Values(
-        Refused{"NoCommand", {}, 2, "A subcommand is required"},
-        Refused{
-            "UnknownCommand", {"fly"}, 2, "dartboard: unknown command 'fly'; 'dartboard --help' shows what there is."},
+        Refused{"NoCommand", {}, 2, "needs a command"},
+        Refused{"UnknownCommand", {"fly"}, 2, "'dartboard --help' shows what there is."},
         Refused{"NoFile", {"replay"}, 2, "FILE is required"},
         Refused{"UnknownOption", {"replay", "x", "--fast"}, 2, "--fast"},
         Refused{"MissingFile",
@@ -80,16 +163,30 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"UnknownProfile", {"replay", shipped_session(), "--dext", "sim:m9-tb9"}, 2, "m9-tb9"},
         Refused{"UnknownProfileToInspect", {"inspect", "--profile", "m9-tb9"}, 2, "m9-tb9"},
         Refused{"UnknownProfileForDevices", {"devices", "--dext", "sim:m9-tb9"}, 2, "m9-tb9"},
-        Refused{"UnknownStrategy", {"compare", "--strategy", "hope"}, 2, "there is no strategy 'hope'; there are companion"},
-        Refused{"UnknownWorkload", {"compare", "--workload", "floppy"}, 2, "there is no workload 'floppy'; there are llm"},
+        Refused{"UnknownStrategy",
+                {"compare", "--strategy", "hope"},
+                2,
+                "there is no strategy 'hope'; there are companion"},
+        Refused{
+            "UnknownWorkload", {"compare", "--workload", "floppy"}, 2, "there is no workload 'floppy'; there are llm"},
+        Refused{"WorkloadOfAnotherSuffix",
+                {"compare", "--workload", "boot.dbt"},
+                2,
+                "and any recorded session (a file with /"},
         Refused{"UnknownProfileToCompare", {"compare", "--profile", "m9-tb9"}, 2, "m9-tb9"},
-        Refused{"TooSmallAGuest", {"compare", "--workload", "nic", "--guest-memory", "8M"}, 2, "wants a guest of at least 32 MiB"},
+        Refused{"TooSmallAGuest",
+                {"compare", "--workload", "nic", "--guest-memory", "8M"},
+                2,
+                "wants a guest of at least 32 MiB"},
         Refused{"UnknownEndpoint", {"inspect", "--device", "floppy"}, 2, "there is no device 'floppy'"},
         Refused{"ADeviceIsNamed", {"inspect", "--device", "floppy"}, 2, "nvme, script:FILE.lua, test or rtl."},
         Refused{"ScriptWithoutName", {"inspect", "--device", "script:"}, 2, "'script:' names no file"},
         Refused{"StorageOfNoScript", {"inspect", "--storage", "1M"}, 2, "--storage is for a device that is a script"},
         Refused{"WavesOfAScript", {"inspect", "--device", "edu", "--wave", "x.vcd"}, 2, "and the device is 'edu'"},
-        Refused{"WavesOfARecording", {"replay", shipped_session(), "--wave", "x.vcd"}, 2, "the recording answers: give --device rtl"},
+        Refused{"WavesOfARecording",
+                {"replay", shipped_session(), "--wave", "x.vcd"},
+                2,
+                "the recording answers: give --device rtl"},
         Refused{"TwoDeviceSides",
                 {"replay", shipped_session(), "--device", "gpu", "--device-session", shipped_session()},
                 2,
@@ -150,6 +247,7 @@ TEST(Program, AFileThatIsNoTraceIsBadInput) {
   const ProgramRun refused = run({"replay", write_file("not.jsonl", "hello\n")});
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_THAT(refused.err, HasSubstr("not.jsonl: looks like no trace that dartboard reads"));
+  EXPECT_THAT(refused.err, HasSubstr("name its format to 'dartboard trace convert --from'."));  // replay's is another
 }
 
 TEST(Program, WithoutADescriptionTheRequestsDescribeTheDevice) {

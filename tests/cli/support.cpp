@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -32,8 +33,9 @@ const std::string& directory() {
 }
 }  // namespace
 
-ProgramRun run(const std::vector<std::string>& arguments) {
-  const std::string out = directory() + "/stdout", err = directory() + "/stderr";
+ProgramRun run(const std::vector<std::string>& arguments, const std::string& other_out, const std::string& other_err) {
+  const std::string out = other_out.empty() ? directory() + "/stdout" : other_out;
+  const std::string err = other_err.empty() ? directory() + "/stderr" : other_err;
   std::vector<char*> argv;
   std::string program = DARTBOARD_PROGRAM;
   argv.push_back(program.data());
@@ -48,12 +50,18 @@ ProgramRun run(const std::vector<std::string>& arguments) {
   ProgramRun result;
   if (posix_spawn(&pid, program.c_str(), &actions, nullptr, argv.data(), environ) == 0) {
     int status = 0;
-    waitpid(pid, &status, 0);
+    struct rusage usage {};
+    wait4(pid, &status, 0, &usage);
+#ifdef __APPLE__
+    result.peak_bytes = static_cast<uint64_t>(usage.ru_maxrss);
+#else
+    result.peak_bytes = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+#endif
     if (WIFEXITED(status)) result.exit_code = WEXITSTATUS(status);
   }
   posix_spawn_file_actions_destroy(&actions);
-  result.out = read_file(out);
-  result.err = read_file(err);
+  if (other_out.empty()) result.out = read_file(out);
+  if (other_err.empty()) result.err = read_file(err);
   return result;
 }
 

@@ -1,6 +1,7 @@
 // tests/cli/support.h - runs the program and makes files for it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,10 +11,12 @@ namespace dartboard::cli {
 struct ProgramRun {
   int exit_code = -1;  ///< -1: it did not end by itself (a signal)
   std::string out, err;
+  uint64_t peak_bytes = 0;  ///< of memory it had at once
 };
 
-/// Runs `dartboard ARGUMENTS...` with its output going to pipes or files, never to a terminal.
-ProgramRun run(const std::vector<std::string>& arguments);
+/// Runs `dartboard ARGUMENTS...` with its output going to files, never to a terminal. `out` and `err` are where else
+/// standard output and standard error go; they are not read then.
+ProgramRun run(const std::vector<std::string>& arguments, const std::string& out = "", const std::string& err = "");
 
 /// The session that ships.
 std::string shipped_session();

@@ -2,10 +2,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <zstd.h>
+
 #include <filesystem>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "support.h"
 
 namespace dartboard::cli {
@@ -170,6 +174,106 @@ TEST(Trace, DiffOfTheSessionFindsExactlyTheThreeThatWereMade) {
       2);
 }
 
+TEST(Trace, ConvertCountsWhatIsInTheNewFileAndWhatIsNot) {
+  const std::string log = DARTBOARD_SESSIONS "/qemu-ati.log";
+  for (const char* name : {"counts.jsonl", "counts.mmiotrace"}) {
+    const std::string out = new_path(name);
+    const Json json = json_of({"trace", "convert", log, out, "--json"});
+    uint64_t left_out = 0;
+    for (const Json& each : json["left_out"]) left_out += each["count"].get<uint64_t>();
+    EXPECT_GT(left_out, 0u) << name;
+    EXPECT_EQ(json["of_events"], json_of({"trace", "info", log, "--json"})["events"]) << name;
+    EXPECT_EQ(json["events"].get<uint64_t>() + left_out, json["of_events"]) << name;
+    if (std::string_view(name) == "counts.jsonl") {
+      EXPECT_EQ(json_of({"trace", "info", out, "--json"})["events"], json["events"]);
+    }
+    const ProgramRun text = run({"trace", "convert", log, out});
+    EXPECT_THAT(text.out, HasSubstr(fmt::format("{}: {} of {} events, ", out, with_commas(json["events"]),
+                                                with_commas(json["of_events"]))))
+        << name;
+  }
+}
+
+TEST(Trace, WhatMatchesNothingIsAWarningAndNoError) {
+  const std::string out = new_path("nothing.dbt");
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"grep", shipped_session(), "--kind", "reset"},
+        {"grep", shipped_session(), "--kind", "reset", "--count"},
+        {"dump", shipped_session(), "--events", "900000-"},
+        {"cut", shipped_session(), "-o", out, "--events", "900000-", "--setup"},
+        {"cut", shipped_session(), "-o", out, "--kind", "reset"}}) {
+    std::vector<std::string> all = {"trace"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    const ProgramRun nothing = run(all);
+    EXPECT_EQ(nothing.exit_code, 0) << nothing.err;
+    EXPECT_THAT(nothing.err, HasSubstr("warning: " + shipped_session() + ": no event matches: ")) << arguments[0];
+    EXPECT_THAT(nothing.err, HasSubstr("27,207 events were looked at")) << arguments[0];
+  }
+  EXPECT_EQ(run({"trace", "grep", shipped_session(), "--kind", "probe"}).err, "");
+  EXPECT_THAT(run({"trace", "dump", out}).err, HasSubstr("has no events"));
+  // What matches may be nothing that the format holds.
+  const ProgramRun none =
+      run({"trace", "cut", shipped_session(), "-o", new_path("none.mmiotrace"), "--kind", "dma-map"});
+  EXPECT_EQ(none.exit_code, 0);
+  EXPECT_THAT(none.out, HasSubstr("none.mmiotrace: 0 of 27,207 events"));
+  EXPECT_THAT(none.err, HasSubstr("none of the 37 events that match is in "));
+  const ProgramRun whole = run({"trace", "convert", out, new_path("none.jsonl")});
+  EXPECT_THAT(whole.err, HasSubstr("has no events"));
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kMemoryIsOurs = false;
+#elif defined(__has_feature)
+constexpr bool kMemoryIsOurs = !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer);
+#else
+constexpr bool kMemoryIsOurs = true;
+#endif
+
+/// `head`, then `mebibytes` MiB of `fill`, then `tail`, compressed: what it unpacks to is never in this process.
+std::string packed(std::string_view head, char fill, unsigned mebibytes, std::string_view tail) {
+  const auto frame = [](std::string_view text) {
+    std::string out(ZSTD_compressBound(text.size()), '\0');
+    out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 1));
+    return out;
+  };
+  const std::string middle = frame(std::string(1 << 20, fill));
+  std::string out = frame(head);
+  for (unsigned i = 0; i < mebibytes; ++i) out += middle;
+  return out + frame(tail);
+}
+
+TEST(Trace, PayloadsOf60MebibytesCostLessThan450MebibytesOfMemory) {
+  if (!kMemoryIsOurs) GTEST_SKIP() << "a sanitizer has more memory than the program";
+  constexpr unsigned kMebibytes = 60;
+  const std::string map = R"({"t":1,"cmd":"MAP_BAR","bar":0,"st":0,"r0":0,"r1":536870912,"dt":1})";
+  const std::string write = R"({"t":2,"cmd":"MMIO_WRITE","bar":0,"a0":0,"a1":62914560,"data":")";
+  std::string lines = packed(map + "\n" + write, 'a', 2 * kMebibytes, "\"}\n");
+  for (int i = 0; i < 2; ++i) lines += packed(write, 'a', 2 * kMebibytes, "\"}\n");
+  const std::string path = write_file("payload.jsonl.zst", lines), out = new_path("payload.dbt");
+  const ProgramRun converted = run({"trace", "convert", path, out});
+  EXPECT_EQ(converted.exit_code, 0) << converted.err;
+  EXPECT_THAT(converted.out, HasSubstr("4 events"));
+  EXPECT_LT(converted.peak_bytes, uint64_t{450} << 20);
+}
+
+TEST(Trace, ALineOf100MebibytesOfAnythingCostsLessThan512MebibytesOfMemory) {
+  if (!kMemoryIsOurs) GTEST_SKIP() << "a sanitizer has more memory than the program";
+  const char* const formats[] = {"jsonl", "mmiotrace", "qemu-log", "register-log"};
+  for (const char* format : formats) {
+    for (const auto& [head, fill] : {std::pair(R"({"t":1,"cmd":")", 'x'),
+                                     {R"({"t":)", '1'},
+                                     {R"({"t":1, "data": ")", '\\'},
+                                     {"", '\x01'},
+                                     {"R 4 ", '['}}) {
+      const std::string path = write_file("line.zst", packed(head, fill, 100, "\n"));
+      const ProgramRun info = run({"trace", "info", path, "--from", format});
+      EXPECT_LE(info.exit_code, 2) << format << fill;
+      EXPECT_GE(info.exit_code, 0) << format << fill;
+      EXPECT_LT(info.peak_bytes, uint64_t{512} << 20) << format << fill;
+    }
+  }
+}
+
 struct Refused {
   const char* what;
   std::vector<std::string> arguments;
@@ -191,7 +295,7 @@ INSTANTIATE_TEST_SUITE_P(
     Trace, RefusedTrace,
     testing::Values(
         Refused{"NoCommand", {}, "'dartboard trace --help'"},
-        Refused{"UnknownCommand", {"fly", "x"}, "'dartboard trace --help'"},
+        Refused{"UnknownCommand", {"fly", "x"}, "unknown command 'trace fly'; there are info, stat"},
         Refused{"MissingFile", {"info", "/nowhere/x.dbt"}, "/nowhere/x.dbt"},
         Refused{"UnknownFormat", {"info", shipped_session(), "--from", "wax"}, "wax"},
         Refused{"UnknownBar", {"grep", shipped_session(), "--bar", "9"}, "--bar '9': expected 0 to 5, rom or config"},
@@ -202,6 +306,32 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"MaskedAway", {"grep", shipped_session(), "--value", "2", "--mask", "1"}, "nothing can match"},
         Refused{"NamesOfNothing", {"grep", shipped_session(), "--reg", "A*", "--no-names"}, "give --names"},
         Refused{"MissingNames", {"dump", shipped_session(), "--names", "/none.json"}, "/none.json: cannot be opened"},
+        Refused{
+            "FileBehindValues",
+            {"grep", "--bar", "5", shipped_session(), "-c"},
+            "FILE is required (if it was given: --bar takes all values behind it, so put it first, or -- before it)"},
+        Refused{"NegativeMax",
+                {"grep", shipped_session(), "--max", "-1"},
+                "--max: '-1' is not what was expected: a whole number"},
+        Refused{"NegativeDevice",
+                {"grep", shipped_session(), "--dev", "-1"},
+                "--dev: '-1' is not what was expected: a whole number"},
+        Refused{"HalfAGap",
+                {"stat", shipped_session(), "--gap", "1.5"},
+                "--gap: '1.5' is not what was expected: a whole number from 0 to 18446744073709551"},
+        Refused{"TextForANumber", {"dump", shipped_session(), "--max", "all"}, "--max: 'all' is not what was expected"},
+        Refused{"SleepAndNone", {"dump", shipped_session(), "--sleep", "5", "--no-sleep"}, "excludes"},
+        Refused{"InvertOfNothing",
+                {"cut", shipped_session(), "-o", "never.dbt", "--invert"},
+                "--invert is for what does not match, and there is nothing to match"},
+        Refused{"InvertOfEvents",
+                {"cut", shipped_session(), "-o", "never.dbt", "--invert", "--events", "1-2"},
+                "there is nothing to match"},
+        Refused{
+            "TimeNamesItsOption", {"grep", shipped_session(), "--time", "2s-1s"}, "--time '2s-1s': expected FROM-TO"},
+        Refused{"JsonOfAnotherKind",
+                {"info", DARTBOARD_SESSIONS "/amd-am-boot-copy.device.json"},
+                "looks like no trace that dartboard reads"},
         Refused{"CutOfAll", {"cut", shipped_session(), "-o", "never.dbt"}, "nothing is cut: say which events"},
         Refused{"CutOntoItself",
                 {"cut", shipped_session(), "-o", shipped_session(), "--events", "1"},
@@ -230,6 +360,16 @@ TEST(Trace, ATruncatedTraceIsReadAsFarAsItGoesAndWarned) {
   EXPECT_THAT(info.err, HasSubstr("short.dbt"));
 }
 
+TEST(Trace, AReplayOfATraceWithoutAWholeRequestCountsNone) {
+  const std::string dbt = new_path("one-chunk.dbt");
+  ASSERT_EQ(run({"trace", "cut", shipped_session(), "-o", dbt, "--events", "0-99"}).exit_code, 0);
+  const std::string whole = read_file(dbt);
+  const ProgramRun replay = run({"replay", write_file("in-chunk.dbt", whole.substr(0, whole.size() / 2 + 400)), "-q"});
+  EXPECT_EQ(replay.exit_code, 2);
+  EXPECT_THAT(replay.err, HasSubstr("the file ends inside it"));
+  EXPECT_THAT(replay.err, HasSubstr("No request before it is whole."));
+}
+
 TEST(Trace, ADeviceIsCutOutOfSeveralAndIsTheOnlyOneThen) {
   const std::string log = DARTBOARD_SESSIONS "/qemu-ati.log", out = new_path("ati.dbt");
   const ProgramRun cut = run({"trace", "cut", log, "-o", out, "--dev", "1"});
@@ -242,6 +382,60 @@ TEST(Trace, ADeviceIsCutOutOfSeveralAndIsTheOnlyOneThen) {
   const ProgramRun none = run({"trace", "cut", log, "-o", new_path("none.dbt"), "--dev", "9"});
   EXPECT_EQ(none.exit_code, 2);
   EXPECT_THAT(none.err, HasSubstr("has no device 9; its 5 devices are numbered from 0"));
+}
+
+TEST(Trace, TwoDashesEndTheValuesOfAnOption) {
+  EXPECT_EQ(run({"trace", "grep", "-c", "--kind", "probe", "--", shipped_session()}).out, "1\n");
+}
+
+TEST(Trace, ADeviceThatIsNotThereIsToldWhoeverAsks) {
+  const ProgramRun grep = run({"trace", "grep", shipped_session(), "--dev", "1"});
+  EXPECT_EQ(grep.exit_code, 2);
+  EXPECT_THAT(grep.err, HasSubstr("has no device 1; its only one is number 0"));
+}
+
+TEST(Trace, StandardOutputMayBeTheNewFileAndIsNotMixedWithWords) {
+  const std::string out = new_path("stdout.csv");
+  write_file("stdout.csv", "");
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"trace", "convert", shipped_session(), out, "-q"},
+        {"trace", "cut", shipped_session(), "-o", out, "--events", "0-99", "-q"}}) {
+    const ProgramRun converted = run(arguments, out);
+    EXPECT_EQ(converted.exit_code, 0) << converted.err;
+    EXPECT_THAT(converted.err, HasSubstr(" in csv\n")) << "what is said goes to standard error";
+    const std::string csv = read_file(out);
+    EXPECT_THAT(csv, StartsWith("event,"));
+    EXPECT_THAT(csv, Not(HasSubstr(" events")));
+  }
+  const ProgramRun report = run({"trace", "report", shipped_session(), "--out", out}, out);
+  EXPECT_EQ(report.exit_code, 2);
+  EXPECT_THAT(report.err, HasSubstr("is standard output, which this command prints to"));
+}
+
+TEST(Trace, WhatIsNoFileHasNoSizeAndNoDescriptionBesideIt) {
+  const ProgramRun text = run({"trace", "convert", shipped_session(), "/dev/null", "--to", "jsonl"});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out, StartsWith("/dev/null: 27,207 events in jsonl\n"));
+  EXPECT_THAT(text.out, HasSubstr("left out: 1 device description: "));
+  EXPECT_FALSE(std::filesystem::exists("/dev/null.device.json"));
+  const Json json = json_of({"trace", "convert", shipped_session(), "/dev/null", "--to", "jsonl", "--json"});
+  EXPECT_TRUE(json["bytes"].is_null());
+}
+
+TEST(Trace, AFileThatCannotBeWrittenSaysWhatIsLeft) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  for (const char* format : {"dbt", "csv"}) {
+    const ProgramRun full = run({"trace", "convert", shipped_session(), "/dev/full", "--to", format});
+    EXPECT_EQ(full.exit_code, 2);
+    EXPECT_THAT(full.err, HasSubstr("/dev/full: cannot be written")) << format;
+    EXPECT_THAT(full.err, Not(HasSubstr("readable"))) << format;
+  }
+}
+
+TEST(Trace, LossesOfUnknownSizeAreNotToldAsNone) {
+  const std::string lines = shipped_lines();
+  const ProgramRun info = run({"trace", "info", write_session("losses", lines.substr(0, 100'000))});
+  EXPECT_THAT(info.out, HasSubstr("losses events are missing; how many is not known\n"));
 }
 
 TEST(Trace, NothingIsWrittenOverTheTraceThatIsRead) {

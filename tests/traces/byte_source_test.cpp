@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "support.h"
+#include "traces/formats.h"
 
 namespace dartboard::traces {
 namespace {
@@ -112,6 +113,26 @@ TEST(ByteSource, FindsTheCompressionByContent) {
     EXPECT_EQ(content.compression, packer.name);
     EXPECT_EQ(content.bytes, text) << packer.name;
     EXPECT_EQ(content.damage, "") << packer.name;
+  }
+}
+
+TEST(ByteSource, ATraceThatIsCutInItsFirstBlockIsTruncatedNotUnknown) {
+  const std::string text = noise(20'000);
+  for (const Packer& packer : kPackers) {
+    if (*packer.name == '\0') continue;
+    const std::string packed = packer.pack(text);
+    for (const size_t size : {size_t{20}, size_t{1000}}) {
+      const std::string path = write_file("cut", packed.substr(0, size));
+      const auto reader = open_trace(path);
+      ASSERT_FALSE(reader) << packer.name << size;
+      EXPECT_EQ(reader.error().name, ErrorName::kFileCorrupt);
+      const std::string& sentence = reader.error().sentence;
+      EXPECT_THAT(sentence,
+                  HasSubstr(std::string("the ") + packer.name + " data ends in its middle: the file is truncated"));
+      EXPECT_THAT(sentence, HasSubstr(std::to_string(size) + " bytes into the file, "));
+      EXPECT_THAT(sentence, HasSubstr("et the whole file")) << "what to do";
+      EXPECT_EQ(sentence.find("before any") != sentence.npos, sentence.find("looks like") == sentence.npos) << sentence;
+    }
   }
 }
 

@@ -92,8 +92,7 @@ TEST(DeviceDescription, AMissingFileIsNamed) {
   ASSERT_FALSE(device);
   EXPECT_EQ(device.error().name, ErrorName::kNotFound);
   EXPECT_EQ(device.error().sentence,
-            "/nowhere/x.device.json: cannot be opened: No such file or directory; expected the description of the "
-            "recorded device.");
+            "/nowhere/x.device.json: cannot be opened: No such file or directory; expected a device description.");
 }
 
 TEST(DeviceDescription, AnEndlessFileIsRefused) {

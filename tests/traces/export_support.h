@@ -144,6 +144,7 @@ struct Exported {
   std::string path;
   std::string text;
   std::vector<RecordCount> left_out;
+  uint64_t events_left_out = 0;
 };
 
 /// Writes the recording in one batch to a file of the test's own.
@@ -157,6 +158,7 @@ inline Exported export_to(Create create, const std::string& name, const EventBat
   EXPECT_TRUE((*writer)->write(batch));
   EXPECT_TRUE((*writer)->finish(info));
   out.left_out = (*writer)->left_out();
+  out.events_left_out = (*writer)->events_left_out();
   out.text = contents_of(out.path);
   return out;
 }

@@ -111,6 +111,37 @@ TEST(JsonlExport, APayloadPolicyIsRefused) {
   EXPECT_EQ(writer.error().name, ErrorName::kBadArgument);
 }
 
+TEST(Export, EventsOfWhichNothingIsInTheFileAreCounted) {
+  Recording r = Recording::small();
+  r.map_bar(2, 0xf0000000, 4096);  // a second time
+  r.dma_unmap(7);
+  r.add(EventKind::kDmaMap);
+  r.reply({5, 0, 0, 0, {}});
+  const struct {
+    Create create;
+    const char* name;
+    uint64_t events_left_out;
+  } cases[] = {
+      {create_csv, "counted.csv", 0},
+      {create_chrome, "counted.trace.json", 0},
+      {create_perfetto, "counted.pftrace", 0},
+      // dma-unmap twice, device-dma-write, interrupt, mark
+      {create_jsonl, "counted.jsonl", 5},
+      // config-read, config-write, dma-map and dma-unmap twice, device-dma-write, interrupt, reset, the second map-bar
+      {create_mmiotrace, "counted.mmiotrace", 10},
+      // config-read, config-write, map-bar twice, the write, the read without a round trip, reset, mark, the map that
+      // failed, the unmap of nothing
+      {create_vcd, "counted.vcd", 10},
+  };
+  for (const auto& c : cases) {
+    const Exported out = export_to(c.create, c.name, r.batch, r.info);
+    EXPECT_EQ(out.events_left_out, c.events_left_out) << c.name;
+    uint64_t told = 0;
+    for (const RecordCount& each : out.left_out) told += each.count;
+    EXPECT_EQ(told, c.events_left_out) << c.name;
+  }
+}
+
 TEST(Export, AFileThatCannotBeCreatedIsAnError) {
   for (const Create create : {create_perfetto, create_chrome, create_csv, create_mmiotrace, create_vcd, create_jsonl}) {
     const auto writer = create("/nonexistent/directory/file", {}, {});

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include "support.h"
 
 namespace dartboard::traces {
@@ -281,6 +283,58 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(JsonlReader, DeepJsonStopsAtTheFirstLevelThatIsWrong) {
   EXPECT_THAT(sentence_of("{\"data\":" + std::string(1'000'000, '[')), HasSubstr("field 'data': is an array"));
+}
+
+/// A write of `bytes` bytes, with something between its payload and what stands around it.
+std::string long_write(size_t bytes, std::string_view before = "", std::string_view after = "") {
+  std::string data;
+  for (size_t i = 0; i < bytes; ++i) data += fmt::format("{:02x}", i % 251);
+  return fmt::format(R"({{{}"t":1,"cmd":"MMIO_WRITE","bar":2,"a0":0,"a1":{},"data":"{}"{}}})", before, bytes, data,
+                     after) +
+         "\n";
+}
+
+TEST(JsonlReader, ALongPayloadIsReadLikeAShortOne) {
+  constexpr size_t kBytes = 4096;  // all of BAR2: with blanks, more than the lines that are taken as a whole
+  for (const size_t blanks : {size_t{0}, size_t{10'000}}) {
+    std::string line = long_write(kBytes, std::string(blanks, ' '));
+    if (blanks != 0) line.replace(line.find("MMIO_"), 5, "MMIO\\u005f");  // an escape before it
+    const auto session = read_jsonl(write_file("long.jsonl", line), small_device());
+    ASSERT_TRUE(session) << session.error().sentence;
+    ASSERT_EQ(session->events.size(), 1u);
+    const Payload& data = session->events[0].data;
+    ASSERT_EQ(data.length, kBytes);
+    for (size_t i = 0; i < kBytes; ++i) ASSERT_EQ(std::to_integer<size_t>(data.at(i)), i % 251) << i;
+  }
+}
+
+TEST(JsonlReader, WhatIsWrongInALongLineIsToldAsInAShortOne) {
+  const std::string blanks(10'000, ' ');
+  const std::string whole = long_write(4096, blanks);
+  const size_t data = whole.find("\"data\":\"") + 8;  // bytes before the digits
+  std::string no_hex = whole, longer = long_write(4096, blanks, R"(,"data":"00")");
+  no_hex[data + 5000] = 'x';
+  const struct {
+    const char* what;
+    std::string lines, sentence;
+  } cases[] = {
+      {"a digit", no_hex, "line 1, field 'data': 'x' is not a hex digit, at digit 5000."},
+      {"an odd digit", std::string(whole).erase(data, 1),
+       "line 1, field 'data': has 8191 hex digits; expected an even number."},
+      {"a comma behind", long_write(4096, blanks, ","),
+       fmt::format("line 1 is not JSON at column {}.", data + 8192 + 3)},
+      {"cut in the payload", whole.substr(0, data + 6000),
+       fmt::format("line 1 is not JSON at column {} (the file ends here without a newline: truncated?).", data + 6001)},
+      {"twice", longer, "line 1, field 'data': is there twice."},
+      {"a name", "{" + blanks + "\"" + std::string(8000, 'a') + "\":1}\n",
+       "line 1, unknown field '" + std::string(32, 'a') + "...'."},
+      {"a command", "{" + blanks + "\"t\":1,\"cmd\":\"" + std::string(8000, 'a') + "\"}\n",
+       "line 1, field 'cmd': unknown command '" + std::string(32, 'a')},
+      {"escapes before", long_write(4096, blanks + R"("\"\\":1,)"), "line 1, unknown field '\"\\'."},
+      {"much beside", long_write(4096, std::string(70'000, ' ')),
+       "line 1 has more than 65536 bytes beside its payloads; expected one request."},
+  };
+  for (const auto& c : cases) EXPECT_THAT(sentence_of(c.lines), HasSubstr(c.sentence)) << c.what;
 }
 
 TEST(JsonlReader, ALineThatMakesNoSenseInADamagedFileIsDamage) {

@@ -160,8 +160,7 @@ Result<void> DbtWriter::hand_to_system() {
 
 Error DbtWriter::refused() const {
   return {ErrorName::kFileUnreadable, io_return::kSuccess,
-          fmt::format("{}: cannot be written after {} bytes: {}; what was written is readable.", path_, offset_,
-                      std::strerror(errno))};
+          fmt::format("{}: cannot be written after {} bytes: {}.", path_, offset_, std::strerror(errno))};
 }
 
 }  // namespace dartboard::traces

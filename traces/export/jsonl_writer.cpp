@@ -5,7 +5,9 @@
 // The protocol is requests of one device and their replies. Interrupts, unmaps, marks and what the device did are left
 // out, and so is what its reader would refuse.
 #include <algorithm>
+#include <filesystem>
 #include <memory>
+#include <system_error>
 
 #include <fmt/compile.h>
 
@@ -71,6 +73,11 @@ class JsonlWriter final : public EventWriter {
 
   Result<void> finish(const TraceInfo& info) override {
     if (const auto closed = file_->close(); !closed) return closed;
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(file_->path(), ignored)) {
+      left_out_.add("device description", "it stands in a file beside the trace, and this is a pipe or device");
+      return {};
+    }
     auto description = OutputFile::create(device_description_path(file_->path()));
     if (!description) return tl::unexpected(description.error());
     (*description)
@@ -80,15 +87,17 @@ class JsonlWriter final : public EventWriter {
   }
 
   std::vector<RecordCount> left_out() const override { return left_out_.list(); }
+  uint64_t events_left_out() const override { return left_out_.events(); }
 
  private:
   void add(const Event& event, const Reply* reply) {
     const std::string_view name = to_string(event.kind);
     const std::string_view command = event.is_request() ? command_of(event.kind) : std::string_view();
-    if (command.empty()) return left_out_.add(name, kNoKind);
-    if (event.device != 0) return left_out_.add(name, kOtherDevice);
-    if (!event.data.is_whole() || (reply != nullptr && !reply->data.is_whole())) return left_out_.add(name, kNoPayload);
-    if (!can_ask(event, reply)) return left_out_.add(name, kRefused);
+    if (command.empty()) return left_out_.add_event(name, kNoKind);
+    if (event.device != 0) return left_out_.add_event(name, kOtherDevice);
+    if (!event.data.is_whole() || (reply != nullptr && !reply->data.is_whole()))
+      return left_out_.add_event(name, kNoPayload);
+    if (!can_ask(event, reply)) return left_out_.add_event(name, kRefused);
 
     uint64_t bar = event.target, a0 = event.address, a1 = event.length, a2 = 0;
     switch (event.kind) {

@@ -102,6 +102,7 @@ class MmiotraceWriter final : public EventWriter {
     return file_->close();
   }
   std::vector<RecordCount> left_out() const override { return left_out_.list(); }
+  uint64_t events_left_out() const override { return left_out_.events(); }
 
  private:
   template <class... Arguments>
@@ -142,12 +143,14 @@ class MmiotraceWriter final : public EventWriter {
 
   void add(const Event& event, const Reply* reply) {
     const std::string_view name = to_string(event.kind);
-    if (event.device >= devices_.size()) return left_out_.add(name, "its device was not known when the file was begun");
+    if (event.device >= devices_.size())
+      return left_out_.add_event(name, "its device was not known when the file was begun");
     switch (event.kind) {
       case EventKind::kMark: return add_mark(text_of(event.data));
       case EventKind::kMapBar: return add_map(event, reply);
       case EventKind::kMmioRead:
-        if (reply == nullptr || reply->status != 0) return left_out_.add(name, "it failed; the format has no failures");
+        if (reply == nullptr || reply->status != 0)
+          return left_out_.add_event(name, "it failed; the format has no failures");
         return add_access(event, 'R', reply->data);
       case EventKind::kMmioWrite: return add_access(event, 'W', event.data);
       case EventKind::kConfigWrite:
@@ -158,20 +161,20 @@ class MmiotraceWriter final : public EventWriter {
         }
         [[fallthrough]];
       case EventKind::kConfigRead:
-      case EventKind::kDeviceConfig: return left_out_.add(name, "the format has no configuration space");
+      case EventKind::kDeviceConfig: return left_out_.add_event(name, "the format has no configuration space");
       case EventKind::kInterrupt:
-      case EventKind::kIrqSetup: return left_out_.add(name, "the format has no interrupts");
+      case EventKind::kIrqSetup: return left_out_.add_event(name, "the format has no interrupts");
       case EventKind::kDmaMap:
       case EventKind::kDmaUnmap:
       case EventKind::kHostRead:
       case EventKind::kHostWrite:
       case EventKind::kDeviceDmaRead:
-      case EventKind::kDeviceDmaWrite: return left_out_.add(name, "the format has no DMA");
-      case EventKind::kDeviceMemory: return left_out_.add(name, "the format has only accesses of the CPU");
+      case EventKind::kDeviceDmaWrite: return left_out_.add_event(name, "the format has no DMA");
+      case EventKind::kDeviceMemory: return left_out_.add_event(name, "the format has only accesses of the CPU");
       case EventKind::kProbe:
       case EventKind::kResizeBar:
       case EventKind::kReset:
-      case EventKind::kPing: return left_out_.add(name, "the format has no such record");
+      case EventKind::kPing: return left_out_.add_event(name, "the format has no such record");
     }
   }
 
@@ -184,7 +187,7 @@ class MmiotraceWriter final : public EventWriter {
 
   void add_map(const Event& event, const Reply* reply) {
     if (event.target >= kSlots || reply == nullptr || reply->status != 0) {
-      return left_out_.add(to_string(event.kind), "it failed; the format has no failures");
+      return left_out_.add_event(to_string(event.kind), "it failed; the format has no failures");
     }
     Slot& slot = devices_[event.device].slots[event.target];
     if (!slot.declared && !declared_) {
@@ -193,29 +196,38 @@ class MmiotraceWriter final : public EventWriter {
       hold({stamp(), event.device, event.target});
       return;
     }
-    map(&slot, stamp());
+    map_asked(&slot, stamp());
   }
 
+  /// The recording has a map here.
+  void map_asked(Slot* slot, const std::string& time) {
+    if (!slot->declared)
+      return left_out_.add_event("map-bar", "its BAR was not known when the first access was written");
+    if (slot->map_id)
+      return left_out_.add_event("map-bar", "its BAR is mapped already: a second map would not tell more");
+    map(slot, time);
+  }
   void map(Slot* slot, const std::string& time) {
-    if (!slot->declared) return left_out_.add("map-bar", "its BAR was not known when the first access was written");
-    if (slot->map_id) return;  // it lives; a second would not tell more
+    if (slot->map_id) return;
     slot->map_id = ++maps_;
     line("MAP {} {} 0x{:x} 0x{:x} 0x{:x} 0x0 0\n", time, *slot->map_id, *slot->address, *slot->address, slot->size);
   }
 
   void add_access(const Event& event, char direction, const Payload& payload) {
     const std::string_view name = to_string(event.kind);
-    if (event.target >= kSlots) return left_out_.add(name, "its region is no BAR");
-    if (!payload.is_whole()) return left_out_.add(name, "its bytes were not recorded");
+    if (event.target >= kSlots) return left_out_.add_event(name, "its region is no BAR");
+    if (!payload.is_whole()) return left_out_.add_event(name, "its bytes were not recorded");
+    if (payload.empty()) return left_out_.add_event(name, "it has no bytes");
     Slot& slot = devices_[event.device].slots[event.target];
     if (!slot.declared && !declared_ && slot.size == 0) {
       slot.size = kUnknownBarBytes;
       slot.own_size = true;
     }
     declare();
-    if (!slot.declared) return left_out_.add(name, "its BAR was not known when the first access was written");
-    if (!in_range(event.address, payload.length, slot.size)) return left_out_.add(name, "it lies outside its BAR");
-    if (payload.length > kSplitBytesMax) return left_out_.add(name, "it has more than 4096 bytes");
+    if (!slot.declared) return left_out_.add_event(name, "its BAR was not known when the first access was written");
+    if (!in_range(event.address, payload.length, slot.size))
+      return left_out_.add_event(name, "it lies outside its BAR");
+    if (payload.length > kSplitBytesMax) return left_out_.add_event(name, "it has more than 4096 bytes");
     map(&slot, stamp());
     for (uint64_t done = 0; done < payload.length;) {
       const uint64_t address = *slot.address + event.address + done;
@@ -259,7 +271,7 @@ class MmiotraceWriter final : public EventWriter {
       if (h.target == kSlots) {
         file_->put(h.text);
       } else {
-        map(&devices_[h.device].slots[h.target], h.text);
+        map_asked(&devices_[h.device].slots[h.target], h.text);
       }
     }
     held_.clear();

@@ -57,8 +57,7 @@ void OutputFile::flush() {
 
 Result<void> OutputFile::status() const {
   if (error_ == 0) return {};
-  return fail(ErrorName::kFileUnreadable,
-              fmt::format("{}: cannot be written: {}; the file is incomplete.", path_, std::strerror(error_)));
+  return fail(ErrorName::kFileUnreadable, fmt::format("{}: cannot be written: {}.", path_, std::strerror(error_)));
 }
 
 Result<void> OutputFile::close() {

@@ -74,6 +74,7 @@ class VcdWriter final : public EventWriter {
     return file_->close();
   }
   std::vector<RecordCount> left_out() const override { return left_out_.list(); }
+  uint64_t events_left_out() const override { return left_out_.events(); }
 
  private:
   struct Device {
@@ -113,7 +114,7 @@ class VcdWriter final : public EventWriter {
     time_ns = std::max(time_ns, *base_ns_ + now_ns_) - *base_ns_;
     end_reads(time_ns);
     if (event.device >= devices_.size()) {
-      return left_out_.add(to_string(event.kind), "its device was not known when the signals were declared");
+      return left_out_.add_event(to_string(event.kind), "its device was not known when the signals were declared");
     }
     Device& d = devices_[event.device];
     const bool is_dma = event.kind == EventKind::kDeviceDmaRead || event.kind == EventKind::kDeviceDmaWrite;
@@ -127,9 +128,12 @@ class VcdWriter final : public EventWriter {
         set(time_ns, event.device, kIrqVector, event.value & 0xffff);
         break;
       case EventKind::kDmaMap:
-        if (reply != nullptr && reply->status != 0) break;
+        if (reply != nullptr && reply->status != 0) {
+          left_out_.add_event(to_string(event.kind), "it failed: nothing was mapped");
+          break;
+        }
         if (d.mappings.size() >= kMappingsMax || !d.mappings.emplace(event.target, event.length).second) {
-          left_out_.add("map", "more than 65536 mappings live, or its handle is mapped already");
+          left_out_.add_event("map", "more than 65536 mappings live, or its handle is mapped already");
           break;
         }
         set(time_ns, event.device, kMappedBytes, d.values[kMappedBytes] + event.length);
@@ -138,22 +142,23 @@ class VcdWriter final : public EventWriter {
         if (const auto found = d.mappings.find(event.target); found != d.mappings.end()) {
           set(time_ns, event.device, kMappedBytes, d.values[kMappedBytes] - found->second);
           d.mappings.erase(found);
+        } else {
+          left_out_.add_event(to_string(event.kind), "its handle is not mapped");
         }
         break;
       case EventKind::kConfigRead:
       case EventKind::kMmioRead:
       case EventKind::kHostRead:
-        if (reply == nullptr || reply->duration_ns == 0 || !has_times) break;
+        if (reply == nullptr || reply->duration_ns == 0 || !has_times) {
+          left_out_.add_event(to_string(event.kind), "it took no time in the recording: 'busy' cannot show it");
+          break;
+        }
         set(time_ns, event.device, kBusy, 1);
         if (reply->duration_ns < UINT64_MAX - time_ns) {
           d.busy_until_ns = std::max(d.busy_until_ns.value_or(0), time_ns + reply->duration_ns);
         }
         break;
-      case EventKind::kConfigWrite:
-      case EventKind::kMmioWrite:
-      case EventKind::kHostWrite:
-      case EventKind::kIrqSetup: break;
-      default: left_out_.add(to_string(event.kind), "no signal shows it"); break;
+      default: left_out_.add_event(to_string(event.kind), "no signal shows it"); break;
     }
   }
 

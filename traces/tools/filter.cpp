@@ -99,10 +99,11 @@ Result<NumberRange> parse_range(std::string_view text, std::string_view what) {
 Result<NumberRange> parse_time_range(std::string_view text) {
   const auto range = parse_any_range(text, parse_time);
   if (range) return *range;
-  return fail(ErrorName::kBadArgument,
-              fmt::format("time '{}': expected FROM-TO, FROM-, -TO or FROM+DURATION with a unit (s, ms, us, ns), such "
-                          "as 1.5s-2s",
-                          printable(text, 60)));
+  return fail(
+      ErrorName::kBadArgument,
+      fmt::format("--time '{}': expected FROM-TO, FROM-, -TO or FROM+DURATION with a unit (s, ms, us, ns), such "
+                  "as 1.5s-2s",
+                  printable(text, 60)));
 }
 
 Result<EventKind> parse_kind(std::string_view text) {
@@ -192,6 +193,7 @@ Result<bool> FilteredReader::next(EventBatch* batch) {
       ++seen_;
       const bool keep = verdict == Filter::Verdict::kYes || (keep_setup_ && is_setup(event.kind));
       if (!keep) continue;
+      if (verdict == Filter::Verdict::kYes) ++matched_;
       if (reply != nullptr) {
         event.reply = static_cast<uint32_t>(replies_.size());
         replies_.push_back(*reply);

@@ -79,6 +79,7 @@ class FilteredReader final : public EventReader {
   uint64_t first_time_ns() const { return filter_.first_time_ns(); }  ///< of the trace it reads
   uint64_t seen() const { return seen_; }                             ///< events judged
   uint64_t kept() const { return kept_; }
+  uint64_t matched() const { return matched_; }  ///< of those kept; the others are set-up
   bool stopped_early() const { return past_; }  ///< nothing after could match, so it was not read
 
  private:
@@ -89,7 +90,7 @@ class FilteredReader final : public EventReader {
   std::vector<uint64_t> numbers_;
   std::vector<Named> named_;
   std::vector<Reply> replies_;
-  uint64_t seen_ = 0, kept_ = 0, requests_ = 0;
+  uint64_t seen_ = 0, kept_ = 0, matched_ = 0, requests_ = 0;
   bool past_ = false;
 };
 

@@ -1,20 +1,13 @@
 // traces/tools/names_file.cpp - the schema of docs/register-names.md, member by member. Unknown members are errors: a
 // misspelt one would otherwise be ignored.
 #include <algorithm>
-#include <cerrno>
-#include <charconv>
-#include <cstdio>
-#include <cstring>
 #include <initializer_list>
-#include <memory>
 #include <optional>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
-
-#include "traces/json_text.h"
 
 #include "base/types.h"
+#include "traces/json_document.h"
 #include "traces/tools/access.h"
 #include "traces/tools/names.h"
 
@@ -24,6 +17,7 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr std::string_view kExpected = "names of registers";
 constexpr std::string_view kSchema = "dartboard-names-1";
 constexpr uint64_t kFileBytesMax = 16 * kMiB;
 constexpr unsigned kDepthMax = 8;                        // the schema needs 7
@@ -31,42 +25,17 @@ constexpr uint64_t kOffsetMax = uint64_t{1} << 48;  // so that no array wraps ar
 constexpr size_t kNameBytesMax = 128;
 
 /// Walks the document. Every read_* sets `problem` and returns false on the first thing that is wrong.
-class NamesReader {
+class NamesReader : public DocumentWalk {
  public:
   explicit NamesReader(RegisterNames* out) : out_(*out) {}
 
   bool read(const Json& root) {
-    if (!root.is_object()) return wrong("", "is not a JSON object");
-    if (!only(root, "", {"schema", "name", "device", "registers", "indexed", "memory"})) return false;
-    const Json* const schema = member(root, "schema");
-    if (schema == nullptr || !schema->is_string() || schema->get_ref<const std::string&>() != kSchema) {
-      return wrong("schema", fmt::format("expected \"{}\"", kSchema));
-    }
+    if (!is_document(root, kSchema, {"schema", "name", "device", "registers", "indexed", "memory"})) return false;
     return read_name(root, "", "name", false, &out_.name) && read_device(root) && read_registers(root) &&
            read_pairs(root) && read_memory(root);
   }
-  const std::string& problem() const { return problem_; }
 
  private:
-  bool wrong(const std::string& field, const std::string& expected) {
-    problem_ = field.empty() ? expected : fmt::format("field '{}': {}", field, expected);
-    return false;
-  }
-  static const Json* member(const Json& object, const char* name) {
-    const auto found = object.find(name);
-    return found == object.end() ? nullptr : &*found;
-  }
-  bool only(const Json& object, const std::string& where, std::initializer_list<std::string_view> names) {
-    if (!object.is_object()) {
-      return wrong(where.empty() ? where : where.substr(0, where.size() - 1), "expected an object");
-    }
-    for (const auto& item : object.items()) {
-      if (std::find(names.begin(), names.end(), item.key()) != names.end()) continue;
-      return wrong(where + printable(item.key(), 32),
-                   fmt::format("is not part of the schema; expected one of {}", fmt::join(names, ", ")));
-    }
-    return true;
-  }
   /// An unsigned number, or text: decimal or 0x hexadecimal.
   static std::optional<uint64_t> number_of(const Json& json) {
     if (json.is_number_unsigned()) return json.get<uint64_t>();
@@ -282,25 +251,17 @@ class NamesReader {
   }
 
   RegisterNames& out_;
-  std::string problem_;
 };
 
 }  // namespace
 
 Result<RegisterNames> parse_register_names(std::string_view text, const std::string& origin) {
-  const JsonCheck check = check_json(text, kDepthMax);
-  if (check.too_deep) {
-    return fail(ErrorName::kFileCorrupt, fmt::format("{}: is nested deeper than names of registers can be", origin));
-  }
-  if (!check.is_json) {
-    return fail(ErrorName::kFileCorrupt,
-                fmt::format("{}: line {} is not JSON; expected names of registers", origin, check.line));
-  }
-  const Json root = Json::parse(text.begin(), text.end(), nullptr, false);
+  const auto root = parse_document(text, kDepthMax, origin, kExpected);
+  if (!root) return tl::unexpected(root.error());
   RegisterNames names;
   NamesReader reader(&names);
   std::string problem;
-  const bool good = reader.read(root);
+  const bool good = reader.read(*root);
   if (!good) problem = reader.problem();
   if (!good || !names.build(&problem)) {
     return fail(ErrorName::kFileCorrupt, fmt::format("{}: {}; see docs/register-names.md", origin, problem));
@@ -309,28 +270,9 @@ Result<RegisterNames> parse_register_names(std::string_view text, const std::str
 }
 
 Result<RegisterNames> read_register_names(const std::string& path) {
-  struct Closer {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  const std::unique_ptr<std::FILE, Closer> file(std::fopen(path.c_str(), "rb"));
-  if (file == nullptr) {
-    return fail(errno == ENOENT ? ErrorName::kNotFound : ErrorName::kFileUnreadable,
-                fmt::format("{}: cannot be opened: {}; expected names of registers", path, std::strerror(errno)));
-  }
-  std::string text;
-  char part[64 * kKiB];
-  // One byte more than allowed is enough to be refused.
-  for (size_t got = 0; text.size() <= kFileBytesMax && (got = std::fread(part, 1, sizeof part, file.get())) != 0;) {
-    text.append(part, got);
-  }
-  if (std::ferror(file.get()) != 0) {
-    return fail(ErrorName::kFileUnreadable, fmt::format("{}: cannot be read: {}", path, std::strerror(errno)));
-  }
-  if (text.size() > kFileBytesMax) {
-    return fail(ErrorName::kFileCorrupt,
-                fmt::format("{}: is larger than {} bytes; expected names of registers", path, kFileBytesMax));
-  }
-  return parse_register_names(text, path);
+  const auto text = read_document_file(path, kFileBytesMax, kExpected);
+  if (!text) return tl::unexpected(text.error());
+  return parse_register_names(*text, path);
 }
 
 }  // namespace dartboard::traces
