@@ -114,10 +114,20 @@ void ShadowDart::on_unmap(const TraceEvent& event) {
 }
 
 void ShadowDart::on_command_write(Root& root, const TlpSeen& tlp) {
+  using model::Outcome;
   const uint64_t offset = tlp.address & 0xfff;
-  if (tlp.outcome != model::Outcome::kSuccess || offset > kCommandOffset || offset + tlp.length <= kCommandOffset) return;
-  root.bus_master = (tlp.data >> (8 * (kCommandOffset - offset)) & kBusMasterBit) != 0;
-  if (root.bus_master) root.early.reset();
+  if (offset > kCommandOffset || offset + tlp.length <= kCommandOffset) return;
+  const bool on = (tlp.data >> (8 * (kCommandOffset - offset)) & kBusMasterBit) != 0;
+  switch (tlp.outcome) {
+    case Outcome::kSuccess: root.bus_master = on; break;
+    // The completion is lost, the write may have arrived: what it allows can happen from now on, what it forbids too.
+    case Outcome::kCompletionTimeout:
+    case Outcome::kPoisoned: root.bus_master = root.bus_master || on; break;
+    // The same for what happened before the link went down; nothing can happen after it.
+    case Outcome::kLinkDown: break;
+    default: return;
+  }
+  if (on) root.early.reset();
 }
 
 void ShadowDart::judge_early(Root& root) {

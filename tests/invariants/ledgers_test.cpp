@@ -146,6 +146,30 @@ TEST(ShadowDart, ReadsCommandFromWritesOfEveryShape) {
   EXPECT_EQ(refused.device_write(kIova, 4).found(), "I-14") << "a write that did not arrive changes nothing";
 }
 
+TEST(ShadowDart, KnowsThatAWriteWhoseCompletionIsLostMayHaveArrived) {
+  for (const Outcome outcome : {Outcome::kCompletionTimeout, Outcome::kPoisoned}) {
+    const auto write = [&](Stream& s, uint64_t command) {
+      s.tlp(TlpKind::kCfgWrite0, Direction::kDownstream, 4, command, 2, outcome);
+    };
+    Stream on;
+    on.map(kIova, kPage).device_write(kIova, 4);  // inside the write that follows
+    write(on, 6);
+    EXPECT_EQ(on.device_write(kIova, 4).found(), "") << to_string(outcome);
+    Stream off;
+    off.map(kIova, kPage).bus_master(true);
+    write(off, 2);
+    EXPECT_EQ(off.device_write(kIova, 4).found(), "") << to_string(outcome);
+    Stream never;
+    never.map(kIova, kPage);
+    write(never, 2);
+    EXPECT_EQ(never.device_write(kIova, 4).found(), "I-14") << to_string(outcome) << ": nobody asked for it";
+  }
+  Stream cut;
+  cut.map(kIova, kPage).device_write(kIova, 4);
+  cut.tlp(TlpKind::kCfgWrite0, Direction::kDownstream, 4, 6, 2, Outcome::kLinkDown);
+  EXPECT_EQ(cut.found(), "") << "it arrived, and what it let go cost the link";
+}
+
 TEST(ShadowDart, FindsMemoryThatIsTakenFromADeviceThatStillRuns) {
   Stream s;
   s.opened(10, 1).bus_master(true).map(kIova, kPage).closing(10).unmap(kIova, kPage).closed(10);
