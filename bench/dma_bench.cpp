@@ -65,7 +65,7 @@ void dma_write(benchmark::State& state) {
     return;
   }
   for (auto _ : state) {
-    const model::Outcome outcome = source->write(mapping->iova, buffer(0), bytes);
+    model::Outcome outcome = source->write(mapping->iova, buffer(0), bytes);
     benchmark::DoNotOptimize(outcome);
     benchmark::ClobberMemory();
     if (outcome != model::Outcome::kSuccess) state.SkipWithError("the DMA was refused");
