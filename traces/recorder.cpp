@@ -22,8 +22,9 @@ constexpr uint64_t kHashBytes = 8;
 constexpr size_t kFillBytesMin = 256;
 /// What is handed to the writing thread at a time, and how many of them there are beside the one that is filled. Waking
 /// the thread costs as much as recording some hundred events, and near its heels both cores wait for each other's
-/// cache: a long recording hands over much at once. A short one begins with little, so that its end has little left.
+/// cache: a long recording hands over much at once. A short one hands over little, so that its end has little left.
 constexpr uint64_t kFirstBufferBytes = 64 << 10;
+constexpr unsigned kBuffersOfASize = 8;
 constexpr uint64_t kBufferBytes = 256 << 10;
 constexpr unsigned kBuffers = 3;
 /// A buffer with less room than an event of values needs is full.
@@ -237,7 +238,7 @@ void Recorder::hand_over() {
   buffer_ = std::move(empty_.front());
   empty_.pop_front();
   changed_.notify_all();
-  fill_to_ = std::min(2 * fill_to_, kBufferBytes);
+  if (++buffers_handed_over_ % kBuffersOfASize == 0) fill_to_ = std::min(2 * fill_to_, kBufferBytes);
 }
 
 void Recorder::write_buffers() {
