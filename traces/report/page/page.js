@@ -126,7 +126,9 @@ class Timeline {
     const put = (x, count) => { counts[Math.min(n - 1, Math.floor(x / end * n))] += count; };
     for (let i = 0; i < this.trace.count; ++i) put(this.x(i), 1);
     forSlices(this.trace, {from: 0, to: end}, (row, from, count) => put(from, count));
-    return Array.from(counts, (c, i) => [i / (n - 1) * end, Math.log1p(c)]);
+    // As high as the lanes: the chart warns of what lies outside of its values.
+    const scale = this.trace.lanes.length / Math.log1p(counts.reduce((most, c) => Math.max(most, c), 1));
+    return Array.from(counts, (c, i) => [i / (n - 1) * end, Math.min(this.trace.lanes.length, Math.log1p(c) * scale)]);
   }
 
   /** The steps of mapped bytes or mappings in the range, at most two for each pixel. */
