@@ -131,7 +131,7 @@ class Recorder {
 
   mutable RecorderLock lock_;  ///< of everything up to the writing thread's
   State state_ = State::kWaiting;
-  uint64_t fill_to_;                     ///< bytes, and the buffer is handed over
+  uint64_t fill_to_;  ///< bytes, and the buffer is handed over
   uint64_t buffers_handed_over_ = 0;
   std::unique_ptr<EventBuffer> buffer_;  ///< being filled
   /// Accesses that may be recorded without a look at state, caps and room, and how many of them are left.

@@ -398,29 +398,15 @@ constexpr const char* kFourReads =
 )";
 
 /// A device whose every register read is one more than recorded, and a clock.
-class OffByOne final : public ReplayTarget {
+class OffByOne final : public QuietTarget {
  public:
-  void start(MismatchSink&) override {}
-  void resync(uint64_t) override {}
   void finish() override { finished = true; }
-  Result<uint64_t> probe(const ProbeQuery&) override { return 0; }
-  Result<uint64_t> map_bar(unsigned) override { return 0; }
-  Result<void> resize_bar(unsigned, uint64_t) override { return {}; }
-  Result<void> reset() override { return {}; }
   Result<uint32_t> config_read(uint64_t, unsigned) override { return 0x44; }
-  Result<void> config_write(uint64_t, unsigned, uint32_t) override { return {}; }
   Result<void> region_read(unsigned, uint64_t, std::span<std::byte> data) override {
     ++reads;
     std::fill(data.begin(), data.end(), std::byte{0xee});
     return {};
   }
-  Result<void> region_write(unsigned, uint64_t, std::span<const std::byte>) override { return {}; }
-  Result<void> map_sysmem(uint32_t, uint64_t, bool, const Payload&, std::span<uint64_t>) override { return {}; }
-  Result<void> unmap_sysmem(uint32_t) override { return {}; }
-  Result<void> sysmem_read(uint32_t, uint64_t, std::span<std::byte>) override { return {}; }
-  Result<void> sysmem_write(uint32_t, uint64_t, std::span<const std::byte>) override { return {}; }
-  Result<void> device_dma_write(Iova, std::span<const std::byte>) override { return {}; }
-  Result<void> device_memory_change(unsigned, uint64_t, std::span<const std::byte>) override { return {}; }
   void pass_time(uint64_t ns) override { passed.push_back(ns); }
   ConfigVerdict judge_config(uint64_t, unsigned, uint32_t recorded, uint32_t got) override {
     ConfigVerdict verdict{got, (recorded ^ got) & ~0x40u, {}};

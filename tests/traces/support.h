@@ -30,6 +30,28 @@ Session session_of(std::string_view lines);
 const Session& shipped_session();
 Session load_shipped_session();
 
+/// Agrees to everything and does nothing; tests override what they look at.
+class QuietTarget : public ReplayTarget {
+ public:
+  void start(MismatchSink&) override {}
+  void resync(uint64_t) override {}
+  void finish() override {}
+  Result<uint64_t> probe(const ProbeQuery&) override { return 0; }
+  Result<uint64_t> map_bar(unsigned) override { return 0; }
+  Result<void> resize_bar(unsigned, uint64_t) override { return {}; }
+  Result<void> reset() override { return {}; }
+  Result<uint32_t> config_read(uint64_t, unsigned) override { return 0; }
+  Result<void> config_write(uint64_t, unsigned, uint32_t) override { return {}; }
+  Result<void> region_read(unsigned, uint64_t, std::span<std::byte>) override { return {}; }
+  Result<void> region_write(unsigned, uint64_t, std::span<const std::byte>) override { return {}; }
+  Result<void> map_sysmem(uint32_t, uint64_t, bool, const Payload&, std::span<uint64_t>) override { return {}; }
+  Result<void> unmap_sysmem(uint32_t) override { return {}; }
+  Result<void> sysmem_read(uint32_t, uint64_t, std::span<std::byte>) override { return {}; }
+  Result<void> sysmem_write(uint32_t, uint64_t, std::span<const std::byte>) override { return {}; }
+  Result<void> device_dma_write(Iova, std::span<const std::byte>) override { return {}; }
+  Result<void> device_memory_change(unsigned, uint64_t, std::span<const std::byte>) override { return {}; }
+};
+
 /// Answers from a session the way a machine would: memory is memory, registers answer from the recording in order.
 class FakeTarget final : public ReplayTarget {
  public:
